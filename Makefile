@@ -1,0 +1,32 @@
+# Every target makes the environment it needs first.
+PYTHON ?= python3
+BIN = .venv/bin
+
+.PHONY: install nightly test test-long lint format lock
+
+install: .venv/.installed
+nightly: install
+	$(BIN)/keizoku sample --if-empty
+	$(BIN)/keizoku nightly
+test: .venv/.installed-test
+	$(BIN)/pytest
+test-long: .venv/.installed-test
+	$(BIN)/pytest -m "long or not long"
+lint: .venv/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+format: .venv/.installed-test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# One lock file serves both: the test extra only adds to it.
+.venv/.installed .venv/.installed-test: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --compile -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch .venv/.installed .venv/.installed-test
+
+# Needs uv; no index address enters the file.
+lock:
+	uv pip compile pyproject.toml --extra test --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-strip-extras --no-annotate --no-header --output-file requirements.lock

@@ -1,0 +1,175 @@
+"""The `keizoku` command: thin, calls the same functions as the Dagster assets.
+
+Heavy packages (dbt, Great Expectations) are imported by the commands that need them, so that the others answer at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from dagster_project.settings import (
+    ConfigurationError,
+    LockHeld,
+    QualityGateRefused,
+    Settings,
+    load_business_settings,
+    load_settings,
+)
+
+EXIT_CODES = {ConfigurationError: 2, QualityGateRefused: 3, LockHeld: 4}
+
+
+class ExitCodes(click.Group):
+    """Turns the errors a user can act on into their message and exit code; any other one keeps its traceback."""
+
+    def invoke(self, context: click.Context):
+        try:
+            return super().invoke(context)
+        except tuple(EXIT_CODES) as error:
+            click.echo(f"keizoku: {error}", err=True)
+            if isinstance(error, QualityGateRefused):
+                click.echo(_still_served(), err=True)
+            context.exit(EXIT_CODES[type(error)])
+
+
+@click.group(cls=ExitCodes, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="keizoku")
+def main() -> None:
+    """keizoku: from raw CRM and usage extracts to audited customer-success KPIs.
+
+    Settings come from environment variables KEIZOKU_*; `keizoku config` prints them.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # Japanese names on a terminal that cannot show them
+
+
+@main.command()
+@click.option(
+    "--as-of", type=click.DateTime(["%Y-%m-%d"]), metavar="YYYY-MM-DD", help="Read only deliveries up to this date."
+)
+def nightly(as_of: datetime | None) -> None:
+    """Ingest what is new, build, audit, publish.
+
+    Exit codes: 0 published; 3 a quality gate refused, the previous release is still served; 2 bad configuration or
+    input layout; 4 another run holds the lock; 1 anything else.
+    """
+    from dagster_project.nightly import Night, run_night
+    from dagster_project.progress import shown
+    from dagster_project.transformation import TransformationFailed
+
+    night = Night(load_settings(), as_of.date() if as_of else None)
+    try:
+        with shown(Console(stderr=True)) as progress:
+            release = run_night(night, progress)
+    except TransformationFailed as error:
+        raise click.ClickException(str(error)) from None
+    _print_scorecard(night.settings)
+    click.echo(f"tables  {night.settings.published / 'kpi.duckdb'}")
+    click.echo(f"report  {night.settings.published / 'report' / 'index.html'}")
+    click.echo(f"release {release.release_id}")
+
+
+@main.command()
+def config() -> None:
+    """Print the operator settings and the business settings in force."""
+    settings = load_settings()
+    for name, value in sorted(settings.model_dump(mode="json").items()):
+        click.echo(f"KEIZOKU_{name.upper()}={'' if value is None else value}")
+    click.echo(f"contracts folder: {settings.contracts_folder}")
+    for name, value in sorted(load_business_settings(settings).model_dump(mode="json").items()):
+        click.echo(f"{name}: {value}")
+
+
+@main.command()
+def releases() -> None:
+    """List the releases, newest first; the served one is marked."""
+    from dagster_project.publishing.release import releases as known_releases
+    from dagster_project.publishing.release import served_release
+
+    settings = load_settings()
+    served = served_release(settings)
+    table = Table("", "release", "as of", "created", "planned", "passed", box=None)
+    for release in reversed(known_releases(settings)):
+        row, audit = release.manifest["release"], release.manifest["audit"]
+        mark = "*" if served and release.release_id == served.release_id else ""
+        table.add_row(
+            mark, release.release_id, row["as_of_date"], row["created_at"][:19],
+            str(audit["planned_critical"]), str(audit["passed"]),
+        )  # fmt: skip
+    if not table.row_count:
+        click.echo(f"no release yet below {settings.releases}; `keizoku nightly` makes one")
+        return
+    Console(width=None if sys.stdout.isatty() else 110).print(table)
+
+
+@main.command()
+@click.argument("release_id")
+def rollback(release_id: str) -> None:
+    """Serve RELEASE_ID (one of `keizoku releases`) again."""
+    from dagster_project.nightly import locked
+    from dagster_project.publishing.release import rollback as point_back
+
+    settings = load_settings()
+    with locked(settings):
+        release = point_back(settings, release_id)
+    click.echo(f"{settings.published} now serves {release.release_id}")
+
+
+@main.command()
+@click.option(
+    "--language", type=click.Choice(["en", "ja"]), default="en", show_default=True, help="Names of the metrics."
+)
+def scorecard(language: str) -> None:
+    """Print the latest complete month's KPIs against the previous month and the year before."""
+    _print_scorecard(load_settings(), language)
+
+
+@main.command()
+@click.option("--accounts", type=click.IntRange(1), default=500, show_default=True)
+@click.option("--months", type=click.IntRange(1), default=30, show_default=True)
+@click.option("--seed", type=int, default=7, show_default=True)
+@click.option("--if-empty", is_flag=True, help="Do nothing where landing/ already holds something.")
+def sample(accounts: int, months: int, seed: int, if_empty: bool) -> None:
+    """Write the extracts of the sample company into landing/."""
+    from dagster_project.sample import write_sample_company
+
+    settings = load_settings()
+    if settings.landing.is_dir() and any(settings.landing.iterdir()):
+        if if_empty:
+            return
+        raise ConfigurationError(f"{settings.landing}: expected an empty folder; found files, and nothing was written")
+    rows = write_sample_company(settings.landing, accounts=accounts, months=months, seed=seed)
+    click.echo(
+        f"sample company of {accounts} accounts and {months} months: {sum(rows.values()):,} rows in {settings.landing}"
+    )
+
+
+def _print_scorecard(settings: Settings, language: str = "en") -> None:
+    from dagster_project.report.scorecard import scorecard as scorecard_table
+
+    Console(width=None if sys.stdout.isatty() else 110).print(
+        scorecard_table(_served_database(settings), language=language)
+    )
+
+
+def _served_database(settings: Settings):
+    database = settings.published / "kpi.duckdb"
+    if not database.is_file():
+        raise ConfigurationError(f"{database}: found no release; `keizoku nightly` makes one")
+    return database
+
+
+def _still_served() -> str:
+    from dagster_project.publishing.release import served_release
+
+    served = served_release(load_settings())
+    return f"still served: {served.release_id}" if served else "nothing is served yet"
+
+
+if __name__ == "__main__":
+    main()

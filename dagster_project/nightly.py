@@ -1,0 +1,230 @@
+"""The night, stage by stage: ingest, raw gate, transform, candidate, publish gate, release.
+
+Each stage is a function of the settings alone, leaves its result on disk, and reads the whole result of the one
+before; the command line runs them in order, and the Dagster assets run the same functions one by one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import subprocess
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from functools import cached_property
+from itertools import chain
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from dagster_project import transformation
+from dagster_project.extracts import contract as contracts_module
+from dagster_project.extracts import ingest as ingest_module
+from dagster_project.publishing import allow_list, candidate, release
+from dagster_project.quality import raw as raw_gate
+from dagster_project.quality.audit import audit
+from dagster_project.quality.results import AuditReport, render_failures
+from dagster_project.settings import (
+    EXPECTATIONS,
+    PROJECT_ROOT,
+    BusinessSettings,
+    LockHeld,
+    QualityGateRefused,
+    Settings,
+    load_business_settings,
+)
+
+Progress = Callable[[str], None]
+
+
+def silent(line: str) -> None:
+    """The progress listener that listens to nothing."""
+
+
+@dataclass(frozen=True)
+class Night:
+    """What the stages of one run share: the settings, and the dates the run stands for."""
+
+    settings: Settings
+    given_as_of: date | None = None
+
+    @cached_property
+    def business(self) -> BusinessSettings:
+        return load_business_settings(self.settings)
+
+    @cached_property
+    def contracts(self) -> dict[str, contracts_module.Contract]:
+        return contracts_module.load_contracts(self.settings.contracts_folder)
+
+    @property
+    def as_of(self) -> date:
+        """The given as-of date, or the older of the newest accepted extract dates of accounts and subscriptions."""
+        return self.given_as_of or ingest_module.default_as_of(self.settings, self.contracts)
+
+    @property
+    def now(self) -> datetime:
+        return datetime.now(ZoneInfo(self.business.reporting_time_zone)).replace(tzinfo=None)
+
+
+def run_night(night: Night, progress: Progress = silent) -> release.Release:
+    """All stages in order, under the lock of KEIZOKU_HOME; returns the release that is served now.
+
+    Raises LockHeld, ConfigurationError (bad settings, contracts or layout), QualityGateRefused (the previous release
+    is still served) or TransformationFailed.
+    """
+    with locked(night.settings):
+        ingest(night, progress)
+        audit_raw(night, progress)
+        transform(night, progress)
+        build_candidate(night, progress)
+        audit_candidate(night, progress)
+        return publish(night, progress)
+
+
+@contextmanager
+def locked(settings: Settings) -> Iterator[None]:
+    """Holds the one lock of a KEIZOKU_HOME; the system frees it when the process ends, however it ends."""
+    settings.home.mkdir(parents=True, exist_ok=True)
+    with (settings.home / ".lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LockHeld(f"{settings.home}: another run holds the lock; wait for it to end") from None
+        yield
+
+
+def ingest(
+    night: Night, progress: Progress = silent, only: set[tuple[str, date]] | None = None
+) -> ingest_module.IngestReport:
+    """Landing to lake and quarantine. Raises QualityGateRefused for a refused delivery that matters."""
+    report = ingest_module.ingest(
+        night.settings, night.contracts, night.business, as_of=night.given_as_of, only=only, progress=progress
+    )
+    _keep(_findings_file(night.settings), report.findings)
+    if report.refusals:
+        raise QualityGateRefused("\n".join(["deliveries were refused:", *report.refusals]))
+    return report
+
+
+def audit_raw(night: Night, progress: Progress = silent) -> AuditReport:
+    """The raw gate on what the transformation is about to read. Raises QualityGateRefused."""
+    progress("auditing the raw extracts")
+    extracts = [raw_gate.RawExtract(c.system, c.name, c.mode, c.schema_types) for c in night.contracts.values()]
+    accounting = [asdict(row) for row in ingest_module.read_accounting(night.settings, night.contracts, night.as_of)]
+    report = raw_gate.raw_audit(night.settings.lake, extracts, night.as_of, accounting, EXPECTATIONS / "raw")
+    _keep(_raw_audit_file(night.settings), report.results)
+    _require_accepted(report)
+    return report
+
+
+def transform(night: Night, progress: Progress = silent) -> list[transformation.NodeResult]:
+    """Lake to marts. Raises QualityGateRefused or TransformationFailed."""
+    return transformation.transform(
+        night.settings,
+        night.business,
+        night.as_of,
+        in_place_changes=night.contracts["crm/subscriptions"].in_place_changes,
+        progress=progress,
+    )
+
+
+def build_candidate(night: Night, progress: Progress = silent) -> candidate.Candidate:
+    """Marts to the candidate file, with the meta tables."""
+    progress("building the candidate")
+    tables = allow_list.published_tables(transformation.dbt_target(night.settings) / "manifest.json")
+    accounting = [asdict(row) for row in ingest_module.read_accounting(night.settings, night.contracts, night.as_of)]
+    return candidate.build_candidate(
+        night.settings, tables, _identity(night, accounting), accounting, _quality_so_far(night)
+    )
+
+
+def audit_candidate(night: Night, progress: Progress = silent) -> AuditReport:
+    """The publish gate on the candidate file. Raises QualityGateRefused; the candidate stays to be looked at."""
+    progress("auditing the candidate")
+    found = candidate.candidate_of(night.settings)
+    report = audit(found.database, EXPECTATIONS / "published")
+    release.record_audit(
+        found,
+        {
+            **{name: getattr(report, name) for name in ("audited_sha256", "planned", "evaluated", "planned_critical")},
+            "passed": report.passed,
+            "results": [asdict(row) for row in report.results],
+        },
+    )
+    _require_accepted(report)
+    return report
+
+
+def publish(night: Night, progress: Progress = silent) -> release.Release:
+    """Candidate to release, and the pointer to it. Raises QualityGateRefused."""
+    from dagster_project.report.html import write_report
+
+    progress("publishing")
+    return release.publish(night.settings, candidate.candidate_of(night.settings), write_report)
+
+
+def _require_accepted(report: AuditReport) -> None:
+    if not report.is_accepted:
+        raise QualityGateRefused(render_failures(report))
+
+
+def _keep(path: Path, rows: Iterable[Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps([asdict(row) for row in rows], indent=1))
+
+
+def _findings_file(settings: Settings) -> Path:
+    return settings.home / "warehouse" / "ingest_findings.json"
+
+
+def _raw_audit_file(settings: Settings) -> Path:
+    return settings.home / "warehouse" / "raw_audit.json"
+
+
+def _quality_so_far(night: Night) -> list[dict[str, Any]]:
+    """Rows of meta_quality_results that stand before the candidate's own audit: ingest and raw gate.
+
+    dbt's tests have no rows there: a candidate only exists where all of them passed.
+    """
+    kept = [json.loads(path(night.settings).read_text()) for path in (_findings_file, _raw_audit_file)]
+    return list(chain.from_iterable(kept))
+
+
+def _identity(night: Night, accounting: list[dict[str, Any]]) -> candidate.ReleaseIdentity:
+    now = night.now
+    files = [
+        [str(row[k]) for k in ("system", "extract", "extract_date", "file_name", "file_sha256")] for row in accounting
+    ]
+    input_hash = _hash(json.dumps(files))
+    served = release.served_release(night.settings)
+    utc = datetime.now(ZoneInfo("UTC"))
+    return candidate.ReleaseIdentity(
+        release_id=f"{utc:%Y%m%dT%H%M%S}Z-{input_hash[:8]}",
+        created_at=now,
+        as_of_date=night.as_of,
+        logical_date=night.given_as_of or now.date(),
+        git_sha=_git_sha(),
+        input_hash=input_hash,
+        contracts_hash=contracts_module.contracts_hash(night.contracts),
+        expectations_hash=_hash("".join(p.read_text() for p in sorted(EXPECTATIONS.rglob("*.json")))),
+        settings_hash=_hash(night.business.model_dump_json()),
+        previous_release_id=served.release_id if served else None,
+    )
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _git_sha() -> str | None:
+    """The commit of this checkout; None outside one."""
+    command = ["git", "-C", str(PROJECT_ROOT), "rev-parse", "HEAD"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, env={**os.environ, "LC_ALL": "C"})
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None

@@ -1,0 +1,136 @@
+"""The candidate: allow-listed tables copied out of the warehouse into one file of their own, for the audit to read."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from dagster_project.publishing.allow_list import PublishedTable
+from dagster_project.settings import Settings
+
+# BI tools bundle older DuckDB versions: files of the newest format would be closed to them.
+STORAGE_VERSION = "v1.0.0"
+
+ACCOUNTING_COLUMNS = {
+    "system": "varchar",
+    "extract": "varchar",
+    "extract_date": "date",
+    "file_name": "varchar",
+    "file_sha256": "varchar",
+    "delivered_rows": "bigint",
+    "accepted_rows": "bigint",
+    "quarantined_rows": "bigint",
+    "superseded_rows": "bigint",
+    "status": "varchar",
+}
+QUALITY_COLUMNS = {
+    "suite": "varchar",
+    "expectation": "varchar",
+    "column_name": "varchar",
+    "severity": "varchar",
+    "success": "boolean",
+    "observed_value": "varchar",
+    "evaluated_rows": "bigint",
+    "unexpected_count": "bigint",
+}
+
+
+@dataclass(frozen=True)
+class ReleaseIdentity:
+    """The one row of meta_release: what was computed from what, and when."""
+
+    release_id: str
+    created_at: datetime  # wall clock in the reporting time zone
+    as_of_date: date
+    logical_date: date
+    git_sha: str | None
+    input_hash: str
+    contracts_hash: str
+    expectations_hash: str
+    settings_hash: str
+    previous_release_id: str | None
+
+
+RELEASE_COLUMNS = {
+    field.name: {"created_at": "timestamp", "as_of_date": "date", "logical_date": "date"}.get(field.name, "varchar")
+    for field in fields(ReleaseIdentity)
+}
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A folder below releases/ that is not served: `kpi.duckdb`, and `audit.json` once it was audited."""
+
+    folder: Path
+
+    @property
+    def database(self) -> Path:
+        return self.folder / "kpi.duckdb"
+
+    @property
+    def audit_file(self) -> Path:
+        return self.folder / "audit.json"
+
+
+def candidate_of(settings: Settings) -> Candidate:
+    """The one candidate of a KEIZOKU_HOME; a refused one stays there to be looked at until the next run."""
+    return Candidate(settings.releases / ".candidate")
+
+
+def build_candidate(
+    settings: Settings,
+    tables: Iterable[PublishedTable],
+    identity: ReleaseIdentity,
+    accounting: Iterable[Mapping[str, Any]],
+    quality: Iterable[Mapping[str, Any]],
+) -> Candidate:
+    """Copies the marts and writes the meta tables; replaces an earlier candidate.
+
+    `accounting` and `quality` are rows of meta_row_accounting and meta_quality_results. Rows are ordered by key, so
+    that the same input gives the same file content.
+    """
+    candidate = candidate_of(settings)
+    shutil.rmtree(candidate.folder, ignore_errors=True)
+    candidate.folder.mkdir(parents=True)
+    with duckdb.connect() as connection:
+        connection.execute(f"attach '{settings.warehouse}' as warehouse (read_only)")
+        connection.execute(f"attach '{candidate.database}' as candidate (storage_version '{STORAGE_VERSION}')")
+        for table in tables:
+            columns, key = ", ".join(table.columns), ", ".join(table.key)
+            connection.execute(
+                f"create table candidate.main.{table.name} as select {columns} from warehouse.main.{table.name} order by {key}"
+            )
+        _write_rows(connection, "candidate.main.meta_release", RELEASE_COLUMNS, [vars(identity)])
+        _write_rows(connection, "candidate.main.meta_row_accounting", ACCOUNTING_COLUMNS, accounting)
+        _write_rows(connection, "candidate.main.meta_quality_results", QUALITY_COLUMNS, quality)
+        connection.execute("checkpoint candidate")
+        connection.execute("detach candidate")
+    return candidate
+
+
+def append_quality(database: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Adds the audit's own results to meta_quality_results."""
+    with duckdb.connect(str(database)) as connection:
+        _insert_rows(connection, "meta_quality_results", QUALITY_COLUMNS, rows)
+        connection.execute("checkpoint")
+
+
+def _write_rows(connection, table: str, columns: Mapping[str, str], rows: Iterable[Mapping[str, Any]]) -> None:
+    connection.execute(f"create table {table} ({', '.join(f'{name} {kind}' for name, kind in columns.items())})")
+    _insert_rows(connection, table, columns, rows)
+
+
+def _insert_rows(connection, table: str, columns: Mapping[str, str], rows: Iterable[Mapping[str, Any]]) -> None:
+    # one JSON text instead of one statement per row
+    structure = json.dumps([{name: kind.upper() for name, kind in columns.items()}])
+    payload = json.dumps([{name: row[name] for name in columns} for row in rows], default=str)
+    connection.execute(
+        f"insert into {table} select unnest(from_json(cast(? as json), ?), recursive := true)", [payload, structure]
+    )

@@ -1,0 +1,25 @@
+{# Conversion into the reporting currency, rounded half up to 4 decimals, per item. `rate` is a DECIMAL(18, 6)
+   of reporting currency per unit, NULL where there is none that is at most 10 days old: an error, never 1.0. #}
+
+{% macro converted(amount, currency, rate, day) -%}
+    case when {{ currency }} = {{ reporting_currency() }} then {{ amount }}
+        when {{ rate }} is null then {{ refuse(
+            "'no exchange rate for ' || " ~ currency ~ " || ' on ' || cast(" ~ day ~ " as varchar) || ': expected a rate of finance/fx_rates"
+            ~ " dated at most 10 days before; deliver it, or set reporting_currency (now " ~ var("reporting_currency") ~ ")'") }}
+        else {{ money_from_ten_thousandths(half_up_ratio(
+            whole_units(amount, 4) ~ " * " ~ whole_units(rate, 6), 1000000)) }} end
+{%- endmacro %}
+
+{# The rate of each (currency, day) of `relation`: the latest one on or before the day, at most 10 days old. #}
+{% macro rate_of_day(relation, day) -%}
+select currency, {{ day }}, rate
+from (
+    select n.currency, n.{{ day }}, f.rate,
+        row_number() over (partition by n.currency, n.{{ day }} order by f.rate_date desc) as newest
+    from {{ relation }} n
+    join {{ ref("stg_finance__fx_rates") }} f
+        on f.currency = n.currency
+        and f.rate_date <= n.{{ day }} and f.rate_date >= {{ days_after("n." ~ day, -10) }}
+) as candidates
+where newest = 1
+{%- endmacro %}

@@ -1,0 +1,40 @@
+{# Calendar arithmetic. A month index is year * 12 + month - 1, so months add and subtract as integers. #}
+
+{% macro month_index(day) -%}
+    cast(year({{ day }}) * 12 + month({{ day }}) - 1 as integer)
+{%- endmacro %}
+
+{% macro month_first_day(index) -%}
+    make_date(cast(({{ index }}) // 12 as integer), cast(({{ index }}) % 12 + 1 as integer), 1)
+{%- endmacro %}
+
+{% macro month_last_day(index) -%}
+    last_day({{ month_first_day(index) }})
+{%- endmacro %}
+
+{% macro whole_division(dividend, divisor) -%}
+    (({{ dividend }}) // ({{ divisor }}))
+{%- endmacro %}
+
+{% macro days_after(day, days) -%}
+    cast({{ day }} + cast({{ days }} as integer) as date)
+{%- endmacro %}
+
+{% macro days_between(earlier, later) -%}
+    cast({{ later }} - {{ earlier }} as bigint)
+{%- endmacro %}
+
+{# 12 months earlier: a month-end maps to the month-end, any other day to the same day. #}
+{% macro twelve_months_earlier(day) -%}
+    case when {{ day }} = last_day({{ day }}) then {{ month_last_day(month_index(day) ~ " - 12") }}
+        else make_date(cast(year({{ day }}) - 1 as integer), cast(month({{ day }}) as integer), cast(day({{ day }}) as integer)) end
+{%- endmacro %}
+
+{# A relation with one integer column `n`, from first to last inclusive; empty where either is NULL. #}
+{% macro integer_series(first, last) -%}
+    (select unnest(generate_series(cast({{ first }} as bigint), cast({{ last }} as bigint))) as n)
+{%- endmacro %}
+
+{% macro microseconds_between(earlier, later) -%}
+    cast(epoch_us({{ later }}) - epoch_us({{ earlier }}) as bigint)
+{%- endmacro %}

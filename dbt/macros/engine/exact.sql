@@ -1,0 +1,23 @@
+{# Exact money. Ratios of integers are rounded half up in whole ten-thousandths: DECIMAL / integer would be a
+   floating-point number. Amounts are never negative here, so half up is half away from zero. #}
+
+{% macro half_up_ratio(dividend, divisor) -%}
+    ((2 * cast({{ dividend }} as hugeint) + cast({{ divisor }} as hugeint)) // (2 * cast({{ divisor }} as hugeint)))
+{%- endmacro %}
+
+{% macro whole_units(amount, scale) -%}
+    cast(cast({{ amount }} as decimal(28, {{ scale }})) * cast({{ 10 ** scale }} as decimal(10, 0)) as hugeint)
+{%- endmacro %}
+
+{% macro money_from_ten_thousandths(units) -%}
+    cast(cast({{ units }} as decimal(18, 0)) * cast(0.0001 as decimal(4, 4)) as decimal(18, 4))
+{%- endmacro %}
+
+{% macro money(amount) -%}
+    cast({{ amount }} as decimal(18, 4))
+{%- endmacro %}
+
+{# NULL where the denominator is 0 or NULL, and a floating-point number everywhere else. #}
+{% macro ratio(numerator, denominator) -%}
+    cast({{ numerator }} as double) / nullif(cast({{ denominator }} as double), 0)
+{%- endmacro %}

@@ -1,0 +1,22 @@
+{# Segments: the total and each configured dimension, by grouping sets in one pass. #}
+
+{% macro all_dimensions() %}{{ return(["plan", "product", "industry", "region", "company_size", "owner", "touch_tier"]) }}{% endmacro %}
+
+{% macro by_segment(relation, measures) -%}
+    {%- set dimensions = var("segment_dimensions") -%}
+    select grain, period_start,
+        case {% for d in dimensions %}when grouping({{ d }}) = 0 then '{{ d }}' {% endfor %}when true then 'total' end as segment_dimension,
+        case {% for d in dimensions %}when grouping({{ d }}) = 0 then {{ d }} {% endfor %}when true then 'all' end as segment_value,
+        {{ measures }}
+    from {{ relation }}
+    group by grouping sets ((grain, period_start){% for d in dimensions %}, (grain, period_start, {{ d }}){% endfor %})
+{%- endmacro %}
+
+{# Every segment value ever seen in `relation` in every period from the grain's first one on, gaps included. #}
+{% macro dense_grid(relation) -%}
+    (select p.grain, p.period_start, s.segment_dimension, s.segment_value
+    from {{ ref("int_periods") }} p
+    join (select grain, min(period_start) as first_period from {{ relation }} group by grain) f
+        on f.grain = p.grain and p.period_start >= f.first_period
+    cross join (select distinct segment_dimension, segment_value from {{ relation }}) s)
+{%- endmacro %}

@@ -1,0 +1,18 @@
+-- every account and period that any figure counts, with the day and the balance that decide its segments
+with keys as (
+    select grain, period_start, account_id from {{ ref("int_account_mrr") }}
+    union
+    select grain, period_start, account_id from {{ ref("int_account_usage") }}
+    union
+    select grain, period_start, account_id from {{ ref("int_account_tickets") }}
+    union
+    select grain, period_start, account_id from {{ ref("int_account_purchases") }}
+)
+
+select k.grain, k.period_start, k.account_id, p.measured_on,
+    case when m.opening_mrr > 0 then 'opening' when m.closing_mrr > 0 then 'closing' end as decisive_balance,
+    case when m.opening_mrr > 0 then p.opening_on else p.measured_on end as decisive_on
+from keys k
+join {{ ref("int_periods") }} p on p.grain = k.grain and p.period_start = k.period_start
+left join {{ ref("int_account_mrr") }} m
+    on m.grain = k.grain and m.period_start = k.period_start and m.account_id = k.account_id

@@ -1,0 +1,38 @@
+{%- set balance_keys = ["grain", "period_start", "account_id", "balance"] -%}
+{%- set keys = ["grain", "period_start", "account_id"] -%}
+with covering as (
+    -- accounts that are no customers at the decisive day: what they last had in the period
+    select k.grain, k.period_start, k.account_id, i.plan, i.product,
+        {{ converted("i.monthly_amount", "i.currency", "r.rate", "k.measured_on") }} as mrr,
+        case i.kind when 'paying' then 1 when 'trial' then 2 else 3 end as preference,
+        case when i.end_date is null or i.end_date > k.measured_on then k.measured_on
+            else {{ days_after("i.end_date", -1) }} end as last_day
+    from {{ ref("int_account_periods") }} k
+    join {{ ref("int_subscription_items") }} i
+        on i.account_id = k.account_id and i.start_date <= k.measured_on
+        and (i.end_date is null or i.end_date > k.period_start)
+    left join {{ ref("int_period_rates") }} r on r.currency = i.currency and r.rate_on = k.measured_on
+    where k.decisive_balance is null
+),
+
+last_covering as (
+    select *
+    from (
+        select *, rank() over (
+            partition by grain, period_start, account_id order by preference, last_day desc) as position
+        from covering
+    ) as ranked
+    where position = 1
+)
+
+select k.grain, k.period_start, k.account_id, k.decisive_balance, k.decisive_on,
+    coalesce(b_plan.plan, l_plan.plan, '(unknown)') as plan,
+    coalesce(b_product.product, l_product.product, '(unknown)') as product
+from {{ ref("int_account_periods") }} k
+{% for value in ["plan", "product"] -%}
+left join {{ main_value(ref("int_period_balances"), balance_keys, value) }} b_{{ value }}
+    on b_{{ value }}.grain = k.grain and b_{{ value }}.period_start = k.period_start
+    and b_{{ value }}.account_id = k.account_id and b_{{ value }}.balance = k.decisive_balance
+left join {{ main_value("last_covering", keys, value) }} l_{{ value }}
+    on l_{{ value }}.grain = k.grain and l_{{ value }}.period_start = k.period_start and l_{{ value }}.account_id = k.account_id
+{% endfor %}

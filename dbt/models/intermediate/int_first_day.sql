@@ -1,0 +1,10 @@
+select min(first_day) as first_day
+from (
+    select min(start_date) as first_day from {{ ref("int_subscription_items") }}
+    union all
+    select min(activity_date) from {{ ref("int_user_days") }}
+    union all
+    select min(opened_on) from {{ ref("int_tickets") }}
+    union all
+    select min(issued_on) from {{ ref("int_invoices") }}
+) as sources

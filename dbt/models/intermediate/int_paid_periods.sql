@@ -1,0 +1,5 @@
+select distinct m.grain, m.period_start, i.account_id
+from {{ ref("int_subscription_items") }} i
+join {{ ref("int_periods") }} m
+    on i.start_date <= m.measured_on and (i.end_date is null or i.end_date > m.period_start)
+where i.kind = 'paying'

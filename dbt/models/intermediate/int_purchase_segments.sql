@@ -1,0 +1,11 @@
+with purchasers as (
+    select a.*, s.plan, s.product, s.industry, s.region, s.company_size, s.owner, s.touch_tier
+    from {{ ref("int_account_purchases") }} a
+    join {{ ref("int_account_segments") }} s
+        on s.grain = a.grain and s.period_start = a.period_start and s.account_id = a.account_id
+)
+
+{{ by_segment("purchasers", "
+    count(*) as purchasers,
+    cast(sum(purchases) as bigint) as purchases,
+    " ~ money("sum(purchased_amount)") ~ " as purchased_amount") }}

@@ -1,0 +1,35 @@
+with ids as (
+    select account_id from {{ ref("int_accounts") }} where not is_test
+    union
+    select account_id from {{ ref("int_subscription_items") }}
+    union
+    select account_id from {{ ref("int_invoices") }}
+    union
+    select account_id from {{ ref("int_user_days") }}
+    union
+    select account_id from {{ ref("int_tickets") }}
+),
+
+activity as (
+    select account_id, max(activity_date) as last_active_date from {{ ref("int_user_days") }} group by account_id
+)
+
+select
+    i.account_id,
+    a.account_name,
+    coalesce(a.industry, '(unknown)') as industry,
+    coalesce(a.region, '(unknown)') as region,
+    coalesce(a.company_size, '(unknown)') as company_size,
+    coalesce(a.owner, '(unknown)') as owner,
+    a.created_at,
+    f.first_paid_date,
+    u.last_active_date,
+    t.account_id is not null as is_customer,
+    {{ money("coalesce(t.mrr, 0)") }} as current_mrr,
+    t.touch_tier,
+    coalesce(a.community_touch, false) as community_touch
+from ids i
+left join {{ ref("int_accounts") }} a on a.account_id = i.account_id
+left join {{ ref("int_first_paid") }} f on f.account_id = i.account_id
+left join activity u on u.account_id = i.account_id
+left join {{ ref("int_touch_tiers") }} t on t.account_id = i.account_id and t.snapshot_on = {{ as_of() }}

@@ -1,0 +1,26 @@
+-- depends_on: {{ ref("kpi_mrr") }}
+-- depends_on: {{ ref("kpi_churn") }}
+-- depends_on: {{ ref("kpi_retention") }}
+-- depends_on: {{ ref("kpi_nrr") }}
+-- depends_on: {{ ref("kpi_ltv") }}
+-- depends_on: {{ ref("metrics") }}
+with metric_rows as (
+    {% for m in catalogue() -%}
+    select '{{ m.metric_id }}' as metric_id, grain, period_start, segment_dimension, segment_value, period_end, is_complete,
+        cast({{ m.value_column }} as double) as value,
+        cast({{ m.numerator or "null" }} as double) as numerator,
+        cast({{ m.denominator or "null" }} as double) as denominator,
+        '{{ m.interval_method or "" }}' as interval_method,
+        coalesce({{ m.sample or "null" }} < {{ var("small_sample") }}, false) as is_small_sample
+    from {{ ref(m.table_name) }}
+    {{ "union all" if not loop.last }}
+    {% endfor %}
+    {%- if not execute %}select 1{% endif %}
+)
+
+select metric_id, grain, period_start, segment_dimension, segment_value, period_end,
+    value, numerator, denominator,
+    {{ wilson_bound(-1) }} as ci_low,
+    {{ wilson_bound(1) }} as ci_high,
+    is_complete, is_small_sample
+from metric_rows

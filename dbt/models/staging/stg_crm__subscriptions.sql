@@ -1,0 +1,56 @@
+{%- set values = ["plan", "quantity", "amount", "currency", "billing_interval", "billing_interval_count", "is_trial"] -%}
+with deliveries as (
+    select * from {{ lake("crm", "subscriptions") }} where extract_date <= {{ as_of() }}
+),
+
+newest as (
+    select * from deliveries where extract_date = (select max(extract_date) from deliveries)
+),
+
+{% if var("subscriptions_in_place_changes", "restate") == "from_delivery" -%}
+{# The CRM overwrites values: each version holds from the delivery that first showed it. #}
+versions as (
+    select d.*,
+        row_number() over w as version,
+        {% for v in values %}d.{{ v }} is distinct from lag(d.{{ v }}) over w{{ " or " if not loop.last }}{% endfor %} as is_change
+    from deliveries d
+    window w as (partition by d.subscription_id, d.product, d.start_date order by d.extract_date)
+),
+
+changes as (
+    select *,
+        case when version = 1 then start_date else greatest(start_date, extract_date) end as valid_from
+    from versions
+    where version = 1 or is_change
+),
+
+priced_periods as (
+    select n.subscription_id, n.account_id, c.product, {% for v in values %}c.{{ v }}, {% endfor %}
+        c.valid_from as start_date,
+        least(n.end_date, lead(c.valid_from) over (
+            partition by c.subscription_id, c.product, c.start_date order by c.extract_date)) as end_date
+    from changes c
+    join newest n
+        on n.subscription_id = c.subscription_id and n.product is not distinct from c.product and n.start_date = c.start_date
+)
+{%- else -%}
+priced_periods as (
+    select subscription_id, account_id, product, {% for v in values %}{{ v }}, {% endfor %}start_date, end_date
+    from newest
+)
+{%- endif %}
+
+select
+    subscription_id,
+    account_id,
+    coalesce(product, '(unknown)') as product,
+    coalesce(plan, '(unknown)') as plan,
+    coalesce(currency, {{ reporting_currency() }}) as currency,
+    coalesce(billing_interval, 'month') as billing_interval,
+    coalesce(billing_interval_count, 1) as billing_interval_count,
+    coalesce(quantity, 0) as quantity,
+    amount,
+    coalesce(is_trial, false) as is_trial,
+    start_date,
+    end_date
+from priced_periods
