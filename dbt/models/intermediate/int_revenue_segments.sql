@@ -8,6 +8,7 @@ with accounts as (
     from {{ ref("int_account_mrr") }} m
     join {{ ref("int_account_segments") }} s
         on s.grain = m.grain and s.period_start = m.period_start and s.account_id = m.account_id
+    where m.opening_mrr > 0 or m.closing_mrr > 0 or m.has_paid_day
 ),
 
 cohort as (

@@ -1,13 +1,22 @@
-with ids as (
-    select account_id from {{ ref("int_accounts") }} where not is_test
+with mentioned as (
+    select account_id from {{ ref("int_accounts") }}
     union
-    select account_id from {{ ref("int_subscription_items") }}
+    select account_id from {{ ref("stg_crm__subscriptions") }} where start_date <= {{ as_of() }}
     union
-    select account_id from {{ ref("int_invoices") }}
+    select account_id from {{ ref("stg_crm__invoices") }} where cast(issued_at as date) <= {{ as_of() }}
+    union
+    select account_id from {{ ref("stg_crm__onboarding_steps") }} where cast(completed_at as date) <= {{ as_of() }}
+    union
+    select account_id from {{ ref("stg_crm__support_tickets") }} where cast(created_at as date) <= {{ as_of() }}
+    union
+    select account_id from {{ ref("stg_crm__survey_responses") }} where cast(responded_at as date) <= {{ as_of() }}
     union
     select account_id from {{ ref("int_user_days") }}
-    union
-    select account_id from {{ ref("int_tickets") }}
+),
+
+ids as (
+    select account_id from mentioned
+    where account_id not in (select account_id from {{ ref("int_accounts") }} where is_test)
 ),
 
 activity as (

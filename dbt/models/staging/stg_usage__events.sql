@@ -12,13 +12,13 @@ identified as (
         from deliveries
         where event_id is not null
     ) as versions
-    where newest = 1
+    where newest = 1 and not coalesce(is_deleted, false)
 ),
 
 anonymous as (
     select distinct account_id, subscription_id, user_id, event_name, session_id, duration_seconds, occurred_at, event_date, quantity
     from deliveries
-    where event_id is null
+    where event_id is null and not coalesce(is_deleted, false)
 ),
 
 unique_events as (

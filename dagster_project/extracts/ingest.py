@@ -1,0 +1,319 @@
+"""Ingest: everything in landing that the lake does not have yet, and the state of all deliveries."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from itertools import groupby
+
+import duckdb
+
+from dagster_project.extracts import lake, scan
+from dagster_project.extracts.contract import Contract
+from dagster_project.extracts.conversion import Zones
+from dagster_project.extracts.delivery import Task, read_delivery
+from dagster_project.extracts.landing import Delivery, find_deliveries
+from dagster_project.extracts.records import (
+    AccountingRow,
+    DeliveryRecord,
+    FileIdentity,
+    Finding,
+    IngestReport,
+    summed_findings,
+)
+from dagster_project.settings import BusinessSettings, ConfigurationError, Settings
+
+# Part of every record: raise it when the same bytes would be read differently, so that they are read again.
+READER_VERSION = 1
+
+Records = dict[tuple[str, dt.date], DeliveryRecord]
+
+
+def ingest(
+    settings: Settings,
+    contracts: dict[str, Contract],
+    business: BusinessSettings,
+    *,
+    as_of: dt.date | None = None,
+    only: set[tuple[str, dt.date]] | None = None,
+    progress: Callable[[str], None] = lambda line: None,
+) -> IngestReport:
+    """Read every new or changed delivery into the lake and tell the state of all of them.
+
+    `as_of` leaves out later extract dates, `only` reads nothing but the (extract, extract date) pairs given.
+    The caller holds the lock of KEIZOKU_HOME: there is one writer.
+    Raises ConfigurationError for a wrong layout of landing or a required extract never delivered.
+    """
+    deliveries = find_deliveries(settings.landing, contracts)
+    lake.clean(settings)
+    records = lake.read_records(settings, contracts)
+    _require_deliveries(settings, contracts, deliveries, records)
+    with _connection(settings) as con:
+        lake.write_empty_partitions(con, settings, contracts)
+        wanted = [
+            one
+            for one in deliveries
+            if (as_of is None or one.extract_date <= as_of)
+            and (only is None or (one.extract, one.extract_date) in only)
+        ]
+        read = 0
+        update = partial(_brought_up_to_date, con, settings, business, contracts, records)
+        for position, record in enumerate(_in_order(update, wanted, contracts, settings), 1):
+            if record is None:
+                continue
+            records[record.extract, record.extract_date] = record
+            read += 1
+            progress(f"{_told(record)} ({position:,} of {len(wanted):,} deliveries)")
+    lake.clear_work(settings)
+    return replace(_report(contracts, business, records, deliveries, as_of), read=read)
+
+
+def read_accounting(settings: Settings, contracts: dict[str, Contract], as_of: dt.date) -> list[AccountingRow]:
+    """Accounting rows of all deliveries up to the as-of date, from the lake, in stable order."""
+    return _accounting(contracts, _until(lake.read_records(settings, contracts), as_of))
+
+
+def newest_snapshot_dates(settings: Settings, contracts: dict[str, Contract]) -> dict[str, dt.date]:
+    """The newest accepted extract date of every snapshot extract that has one."""
+    newest: dict[str, dt.date] = {}
+    for (extract, day), record in lake.read_records(settings, contracts).items():
+        if contracts[extract].mode == "snapshot" and record.is_accepted:
+            newest[extract] = max(day, newest.get(extract, day))
+    return newest
+
+
+def default_as_of(settings: Settings, contracts: dict[str, Contract]) -> dt.date:
+    """The older of the newest accepted extract dates of accounts and subscriptions.
+
+    Raises ConfigurationError where one of them has no accepted delivery.
+    """
+    newest = newest_snapshot_dates(settings, contracts)
+    for extract in ("crm/accounts", "crm/subscriptions"):
+        if extract not in newest:
+            raise ConfigurationError(
+                f"{settings.landing / extract}: no delivery was accepted, so that there is no as-of date; "
+                "deliver the extract or mend what was refused"
+            )
+    return min(newest["crm/accounts"], newest["crm/subscriptions"])
+
+
+def _connection(settings: Settings) -> duckdb.DuckDBPyConnection:
+    work = lake.work_folder(settings)
+    work.mkdir(parents=True)
+    config = {
+        "temp_directory": str(work / "spill"),
+        "autoinstall_known_extensions": "false",
+        "autoload_known_extensions": "false",
+    }
+    if settings.threads:
+        config["threads"] = str(settings.threads)
+    if settings.memory_limit:
+        config["memory_limit"] = settings.memory_limit
+    con = duckdb.connect(config=config)
+    con.execute("set global TimeZone = 'UTC'")
+    return con
+
+
+def _require_deliveries(
+    settings: Settings, contracts: dict[str, Contract], deliveries: list[Delivery], records: Records
+) -> None:
+    present = {one.extract for one in deliveries if one.files or one.manifest} | {extract for extract, _ in records}
+    for name, contract in contracts.items():
+        if not contract.optional and name not in present:
+            folder = settings.landing / contract.landing_name
+            raise ConfigurationError(
+                f"{folder}: found no delivery of the required extract {name}; "
+                f"expected files in {folder}/<YYYY-MM-DD>/; deliver it"
+            )
+
+
+def _in_order(
+    update: Callable[[Delivery], DeliveryRecord | None],
+    deliveries: list[Delivery],
+    contracts: dict[str, Contract],
+    settings: Settings,
+) -> Iterator[DeliveryRecord | None]:
+    """Results of `update` in the order of the deliveries; several small ones are read at a time.
+
+    Deliveries that are compared with the one before are read one after the other.
+    """
+    with ThreadPoolExecutor(settings.threads or os.cpu_count()) as pool:
+        for extract, group in groupby(deliveries, key=lambda one: one.extract):
+            contract = contracts[extract]
+            is_ordered = contract.mode == "snapshot" or contract.limits.compares
+            yield from (map if is_ordered else pool.map)(update, group)
+
+
+def _brought_up_to_date(
+    con: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    business: BusinessSettings,
+    contracts: dict[str, Contract],
+    records: Records,
+    delivery: Delivery,
+) -> DeliveryRecord | None:
+    """Read one delivery where anything about it changed; its new record, or None where nothing did."""
+    contract = contracts[delivery.extract]
+    previous = records.get((delivery.extract, delivery.extract_date))
+    if previous is None and not delivery.files and not delivery.manifest:
+        return None
+    zones = Zones(contract.time_zone or business.reporting_time_zone, business.reporting_time_zone)
+    files = _identities(delivery, previous)
+    earlier = _earlier_rows(records, delivery, contract)
+    reading = _reading(contract, zones)
+    if previous is not None and _is_current(previous, files, reading, earlier):
+        if previous.files != files:
+            target = lake.partition(settings.lake, delivery.extract, delivery.extract_date)
+            lake.write_record(target, replace(previous, files=files))
+        return None
+    task = Task(delivery, contract, files, previous, earlier, zones, reading)
+    with con.cursor() as session:  # temporary tables are its own
+        record = read_delivery(session, settings, task)
+    if _identities(delivery, None) != files:
+        raise ConfigurationError(f"{delivery.folder}: its files changed while they were read; run again when complete")
+    return record
+
+
+def _identities(delivery: Delivery, previous: DeliveryRecord | None) -> tuple[FileIdentity, ...]:
+    """Identity of every file and the manifest; a file of known size and time is not hashed again."""
+    known = {(one.name, one.size, one.mtime_ns): one for one in (previous.files if previous else ())}
+    paths = [*delivery.files, *([delivery.manifest] if delivery.manifest else [])]
+    identities = []
+    for path in paths:
+        stat = path.stat()
+        seen = known.get((path.name, stat.st_size, stat.st_mtime_ns))
+        identities.append(seen or FileIdentity(path.name, stat.st_size, stat.st_mtime_ns, scan.sha256(path)))
+    return tuple(identities)
+
+
+def _is_current(
+    previous: DeliveryRecord, files: tuple[FileIdentity, ...], reading: str, earlier_rows: int | None
+) -> bool:
+    same_bytes = [(one.name, one.sha256) for one in previous.files] == [(one.name, one.sha256) for one in files]
+    same_comparison = not previous.compared or previous.earlier_rows == earlier_rows
+    return same_bytes and same_comparison and previous.reading == reading
+
+
+def _earlier_rows(records: Records, delivery: Delivery, contract: Contract) -> int | None:
+    """Accepted rows of the newest accepted delivery before this one that had any; None where that is not compared."""
+    if contract.mode == "delta" and not contract.limits.compares:
+        return None
+    days = [
+        day
+        for (extract, day), record in records.items()
+        if extract == delivery.extract and day < delivery.extract_date and record.is_accepted and record.accepted_rows
+    ]
+    return records[delivery.extract, max(days)].accepted_rows if days else None
+
+
+def _reading(contract: Contract, zones: Zones) -> str:
+    return hashlib.sha256(f"{READER_VERSION} {contract.hash} {zones}".encode()).hexdigest()
+
+
+def _told(record: DeliveryRecord) -> str:
+    name = f"{record.extract} {record.extract_date}"
+    if record.refusal:
+        return record.refusal
+    quarantined = sum(row.quarantined_rows for row in record.rows)
+    return f"{name}: {record.accepted_rows:,} rows" + (f", {quarantined:,} quarantined" if quarantined else "")
+
+
+# the report
+
+
+def _report(
+    contracts: dict[str, Contract],
+    business: BusinessSettings,
+    records: Records,
+    deliveries: list[Delivery],
+    as_of: dt.date | None,
+) -> IngestReport:
+    records = _until(records, as_of)
+    deliveries = [one for one in deliveries if as_of is None or one.extract_date <= as_of]
+    accounting = _accounting(contracts, records)
+    found = [(record.extract_date, finding) for record in records.values() for finding in record.findings]
+    found += [(row.extract_date, _missing_finding(row)) for row in accounting if row.status == "missing"]
+    found += [one for delivery in deliveries for one in _folder_findings(delivery, records)]
+    outdated = _outdated_archives(contracts, business, records, deliveries)
+    found += [(record.extract_date, finding) for record, finding, _ in outdated]
+    refusals = _standing_refusals(contracts, records) + [refusal for _, _, refusal in outdated if refusal]
+    return IngestReport(accounting, summed_findings(found), refusals)
+
+
+def _until(records: Records, as_of: dt.date | None) -> Records:
+    return {key: records[key] for key in sorted(records) if as_of is None or key[1] <= as_of}
+
+
+def _accounting(contracts: dict[str, Contract], records: Records) -> list[AccountingRow]:
+    rows = [row for record in records.values() for row in record.rows]
+    for name, contract in contracts.items():
+        if contract.expected == "daily":
+            rows += _missing_days(contract, [day for extract, day in records if extract == name])
+    return sorted(rows, key=lambda row: (row.system, row.extract, row.extract_date, row.file_name))
+
+
+def _missing_days(contract: Contract, days: list[dt.date]) -> Iterable[AccountingRow]:
+    """A row for each day between the first and the newest delivery of an extract that is expected daily."""
+    if not days:
+        return
+    for offset in range((max(days) - min(days)).days):
+        day = min(days) + dt.timedelta(days=offset)
+        if day not in days:
+            yield AccountingRow(contract.system, contract.name, day, "", "", 0, 0, 0, 0, "missing")
+
+
+def _warning(extract: str, expectation: str, observed: str) -> Finding:
+    return Finding(f"ingest/{extract}", expectation, None, "warning", False, observed, 1, 1)
+
+
+def _missing_finding(row: AccountingRow) -> Finding:
+    return _warning(f"{row.system}/{row.extract}", "every_day_is_delivered", "no delivery of a day that is expected")
+
+
+def _folder_findings(delivery: Delivery, records: Records) -> Iterable[tuple[dt.date, Finding]]:
+    day = delivery.extract_date
+    if (delivery.extract, day) not in records:
+        yield day, _warning(delivery.extract, "folder_has_files", "the date folder holds no file")
+    if delivery.strays:
+        observed = f"the contract's file pattern leaves out {', '.join(delivery.strays)}"
+        yield day, _warning(delivery.extract, "files_match_pattern", observed)
+
+
+def _outdated_archives(
+    contracts: dict[str, Contract], business: BusinessSettings, records: Records, deliveries: list[Delivery]
+) -> list[tuple[DeliveryRecord, Finding, str | None]]:
+    """Partitions read under another contract or time zone whose files are no longer in landing to be read again."""
+    present = {(one.extract, one.extract_date) for one in deliveries}
+    outdated = []
+    for key, record in records.items():
+        contract = contracts[record.extract]
+        zones = Zones(contract.time_zone or business.reporting_time_zone, business.reporting_time_zone)
+        if key in present or record.reading == _reading(contract, zones):
+            continue
+        observed = "was read under another contract and is no longer in landing to be read again"
+        refusal = None
+        if record.time_zone != business.reporting_time_zone:
+            refusal = (
+                f"{record.extract} {record.extract_date}: its rows are in the time zone {record.time_zone}, "
+                f"the reporting time zone is {business.reporting_time_zone}; put its files back into landing"
+            )
+        outdated.append((record, _warning(record.extract, "lake_matches_contract", observed), refusal))
+    return outdated
+
+
+def _standing_refusals(contracts: dict[str, Contract], records: Records) -> list[str]:
+    """Messages of refused deliveries whose rows are needed: any delta, and the newest snapshot."""
+    newest: dict[str, dt.date] = {}
+    for (extract, day), record in records.items():
+        if not record.is_withdrawn:
+            newest[extract] = max(day, newest.get(extract, day))
+    return [
+        record.refusal
+        for (extract, day), record in records.items()
+        if record.refusal and (contracts[extract].mode == "delta" or day == newest.get(extract))
+    ]

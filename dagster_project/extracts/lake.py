@@ -1,0 +1,108 @@
+"""Places in lake/ and quarantine/, and the only ways to change them: whole partitions, by rename.
+
+A partition is written under a hidden sibling name and renamed. A kill at any point leaves the old or the new
+partition, or both names; `clean` settles that before anything else is done.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import shutil
+from pathlib import Path
+
+import duckdb
+
+from dagster_project.extracts.contract import Contract
+from dagster_project.extracts.records import DeliveryRecord
+from dagster_project.extracts.sql import identifier, literal
+from dagster_project.settings import Settings
+
+EMPTY_DATE = dt.date(1, 1, 1)
+RECORD = "_delivery.json"
+PART = "part-0.parquet"
+_PREFIX = "extract_date="
+_NEW, _OLD = ".new", ".old"
+
+
+def partition(root: Path, extract: str, day: dt.date) -> Path:
+    return root / extract / f"{_PREFIX}{day.isoformat()}"
+
+
+def work_folder(settings: Settings) -> Path:
+    """Scratch space of the run, emptied at its start."""
+    return settings.lake / ".work"
+
+
+def clear_work(settings: Settings) -> None:
+    shutil.rmtree(work_folder(settings), ignore_errors=True)
+
+
+def clean(settings: Settings) -> None:
+    """Undo what an interrupted run left behind."""
+    clear_work(settings)
+    for root in (settings.lake, settings.quarantine):
+        for path in root.glob(f"*/*/.{_PREFIX}*"):
+            current = path.with_name(path.name.removeprefix(".").removesuffix(_OLD))
+            if path.name.endswith(_OLD) and not current.exists():
+                path.rename(current)
+            else:
+                shutil.rmtree(path)
+
+
+def fresh(target: Path) -> Path:
+    """An empty folder in which the next state of partition `target` is written."""
+    path = target.with_name(f".{target.name}{_NEW}")
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(parents=True)
+    return path
+
+
+def swap_in(written: Path, target: Path) -> None:
+    """Put the partition written by `fresh` in place of `target`."""
+    old = target.with_name(f".{target.name}{_OLD}")
+    if target.exists():
+        target.rename(old)
+    written.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def remove(target: Path) -> None:
+    if target.exists():
+        gone = target.with_name(f".{target.name}{_NEW}")
+        target.rename(gone)
+        shutil.rmtree(gone)
+
+
+def write_empty_partitions(con: duckdb.DuckDBPyConnection, settings: Settings, contracts: dict[str, Contract]) -> None:
+    """A zero-row file of every extract, so that reading an extract finds a file and its columns."""
+    for name, contract in contracts.items():
+        target = partition(settings.lake, name, EMPTY_DATE)
+        target.mkdir(parents=True, exist_ok=True)
+        columns = ", ".join(f"cast(null as {kind}) as {identifier(n)}" for n, kind in contract.schema_types.items())
+        written = target / ".empty.parquet.new"
+        con.execute(f"copy (select {columns} limit 0) to {literal(str(written))} (format parquet)")
+        os.replace(written, target / "empty.parquet")
+
+
+def read_records(settings: Settings, contracts: dict[str, Contract]) -> dict[tuple[str, dt.date], DeliveryRecord]:
+    """Records of all partitions of the contracts' extracts, by extract and date.
+
+    A partition whose record is missing or unreadable is left out: it is read again from landing.
+    """
+    records = {}
+    for name in sorted(contracts):
+        for path in sorted((settings.lake / name).glob(f"{_PREFIX}*/{RECORD}")):
+            try:
+                record = DeliveryRecord.from_json(path.read_text(encoding="utf-8"))
+            except (ValueError, KeyError, TypeError):
+                continue
+            records[record.extract, record.extract_date] = record
+    return records
+
+
+def write_record(folder: Path, record: DeliveryRecord) -> None:
+    """Write or replace the record in a partition folder."""
+    written = folder / f".{RECORD}.new"
+    written.write_text(record.to_json(), encoding="utf-8")
+    os.replace(written, folder / RECORD)
