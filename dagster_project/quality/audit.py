@@ -1,0 +1,295 @@
+"""The gate itself: run suites on one DuckDB file, read-only, and judge every planned expectation.
+
+Great Expectations is an aid here, not the judge: it leaves results out, passes empty tables and empty suites.
+So every planned expectation gets a result row, and one that was not really evaluated is a critical failure.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import logging
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import duckdb
+
+from dagster_project.quality.results import AuditReport, Guidance, QualityResult
+from dagster_project.quality.suites import (
+    SQL_EXPECTATION,
+    Planned,
+    Suite,
+    SuiteError,
+    read_suite,
+    suite_names,
+    suite_path,
+)
+
+# Counts only: BASIC with no partial list is the fullest result format that holds no values.
+RESULT_FORMAT = {"result_format": "BASIC", "partial_unexpected_count": 0}
+
+# Errors about the query itself. Others (a failed conversion, say) may quote the data and are not repeated.
+ERRORS_WITHOUT_VALUES = ("Binder Error", "Catalog Error", "Parser Error", "does not exist")
+
+README = "expectations/README.md"
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A table or view as the audit found it: its rows, or why they could not be counted."""
+
+    rows: int
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What Great Expectations said about one expectation; `problem` where it could not evaluate it."""
+
+    success: bool = False
+    result: Mapping[str, Any] | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class _Judgement:
+    """One result row with its guidance; a structural one stands for no planned expectation."""
+
+    result: QualityResult
+    guidance: Guidance
+    is_planned: bool = True
+    is_evaluated: bool = False
+
+
+def audit(
+    database: Path,
+    suites_folder: Path,
+    *,
+    tables: Mapping[str, str] | None = None,
+    expected_tables: Iterable[str] | None = None,
+) -> AuditReport:
+    """Run the suites of `suites_folder` on the DuckDB file `database`, which is only read.
+
+    `tables` maps suite names (`raw/crm/accounts`) to tables and says which suites to run; without it every suite
+    of the folder runs on the table of its file's name. `expected_tables` must each exist and have a suite;
+    without it (and without `tables`) these are all tables and views of the file.
+
+    A gate that refuses is a report, not an exception. Raises FileNotFoundError for a missing file and
+    duckdb.Error for one that is no DuckDB file or is held by a writer.
+    """
+    before = sha256_of(database)
+    found = _tables_of(database)
+    plan = dict(tables) if tables is not None else {n: n.rsplit("/", 1)[-1] for n in suite_names(suites_folder)}
+    if expected_tables is None:
+        expected_tables = [] if tables is not None else found
+    suites, judgements = _read_suites(suites_folder, plan)
+    judgements += _without_suite(suites_folder.name, set(expected_tables) - set(plan.values()), found)
+    outcomes = _evaluate(database, [s for s in suites if _unusable(s, found) is None])
+    for suite in suites:
+        judgements += _judge_suite(suite, found, outcomes.get(suite.name, {}))
+    after = sha256_of(database)
+    if after != before:
+        judgements.append(_changed_file(suites_folder.name, database, before, after))
+    return _report(judgements, after)
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _tables_of(database: Path) -> dict[str, _Table]:
+    """Every table and view of schema main with its rows."""
+    with duckdb.connect(str(database), read_only=True) as connection:
+        names = connection.execute(
+            "select table_name from information_schema.tables where table_schema = 'main' order by 1"
+        ).fetchall()
+        return {name: _counted(connection, name) for (name,) in names}
+
+
+def _counted(connection: duckdb.DuckDBPyConnection, name: str) -> _Table:
+    quoted = name.replace('"', '""')
+    try:
+        return _Table(connection.execute(f'select count(*) from "{quoted}"').fetchone()[0])
+    except duckdb.Error as error:
+        return _Table(0, _without_values(str(error)))
+
+
+def _read_suites(folder: Path, plan: Mapping[str, str]) -> tuple[list[Suite], list[_Judgement]]:
+    suites, failures = [], []
+    for name, table in sorted(plan.items()):
+        path = suite_path(folder, name)
+        try:
+            suites.append(read_suite(path, name, table))
+        except SuiteError as error:
+            failures.append(_structural(name, "suite_is_readable", str(error), "a valid suite file", f"repair {path}"))
+    return suites, failures
+
+
+def _without_suite(prefix: str, missing: set[str], found: Mapping[str, _Table]) -> list[_Judgement]:
+    return [
+        _structural(
+            f"{prefix}/{table}",
+            "table_has_suite",
+            f"no suite file for table {table}" + ("" if table in found else ", and no such table in the file"),
+            "one suite for every table",
+            f"add a suite for {table} as {README} describes",
+        )
+        for table in sorted(missing)
+    ]
+
+
+def _unusable(suite: Suite, found: Mapping[str, _Table]) -> str | None:
+    """Why the suite cannot be run at all, or None."""
+    if suite.table not in found:
+        return f"table {suite.table} is absent"
+    return found[suite.table].problem
+
+
+def _evaluate(database: Path, suites: list[Suite]) -> dict[str, dict[int, _Outcome]]:
+    """Outcomes by suite name and position of the expectation in its file; a left-out result has no entry."""
+    if not any(suite.planned for suite in suites):
+        return {}
+    gx = _great_expectations()
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False, "metric_calculations": False}
+    source = context.data_sources.add_sql(
+        name="audited",
+        connection_string=f"duckdb:///{quote(str(database.resolve()))}",
+        kwargs={
+            "isolation_level": "AUTOCOMMIT",
+            "skip_autocommit_rollback": True,
+            "connect_args": {"read_only": True},
+        },
+    )
+    try:
+        return {suite.name: _validate(gx, source, suite) for suite in suites if suite.planned}
+    finally:
+        # It holds two engines. A connection left open would keep the old snapshot of a file that is renamed later.
+        source.get_execution_engine().close()
+        source.get_engine().dispose()
+
+
+def _great_expectations() -> Any:
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"  # it is read once, while the package is imported
+    import great_expectations
+
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    return great_expectations
+
+
+def _validate(gx: Any, source: Any, suite: Suite) -> dict[int, _Outcome]:
+    configs = [{**p.config, "meta": {**p.config.get("meta", {}), "position": i}} for i, p in enumerate(suite.planned)]
+    try:
+        batch = source.add_table_asset(suite.name, table_name=suite.table).add_batch_definition_whole_table("all")
+        native = gx.ExpectationSuite(name=suite.name, expectations=configs)
+        validation = batch.get_batch().validate(native, result_format=RESULT_FORMAT)
+    except Exception as error:  # whatever it was, the suite did not run, and that is a finding of the gate
+        problem = _Outcome(problem=f"{type(error).__name__}: {_without_values(str(error))}")
+        return dict.fromkeys(range(len(suite.planned)), problem)
+    return {r.expectation_config.meta["position"]: _outcome(r) for r in validation.results}
+
+
+def _outcome(validated: Any) -> _Outcome:
+    raised = list(_raised(validated.exception_info or {}))
+    if raised:
+        return _Outcome(problem=_without_values(str(raised[0].get("exception_message"))))
+    return _Outcome(bool(validated.success), dict(validated.result))
+
+
+def _raised(info: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
+    """The raised exceptions in either shape of `exception_info`: one of its own, or one per failed metric."""
+    nested = [value for value in info.values() if isinstance(value, Mapping)]
+    return (entry for entry in [info, *nested] if entry.get("raised_exception"))
+
+
+def _without_values(message: str) -> str:
+    """The line of an error message that says what is wrong with the query; no line that may quote the data."""
+    for line in message.splitlines():
+        if any(mark in line for mark in ERRORS_WITHOUT_VALUES):
+            return line.strip()[:300]
+    return "it raised an error; run its query by hand to see which"
+
+
+def _judge_suite(suite: Suite, found: Mapping[str, _Table], outcomes: Mapping[int, _Outcome]) -> list[_Judgement]:
+    if not suite.planned:
+        action = f"add expectations as {README} describes, or delete the file"
+        return [_structural(suite.name, "suite_is_not_empty", "no expectations", "at least one", action)]
+    unusable = _unusable(suite, found)
+    if unusable:
+        return [_not_evaluated(suite, planned, unusable) for planned in suite.planned]
+    rows = found[suite.table].rows
+    return [_judge(suite, planned, outcomes.get(i), rows) for i, planned in enumerate(suite.planned)]
+
+
+def _judge(suite: Suite, planned: Planned, outcome: _Outcome | None, rows: int) -> _Judgement:
+    if outcome is None:
+        return _not_evaluated(suite, planned, "Great Expectations returned no result for it")
+    if outcome.problem:
+        return _not_evaluated(suite, planned, outcome.problem)
+    result = outcome.result or {}
+    evaluated_rows = int(result.get("element_count", rows))
+    if evaluated_rows == 0 and not suite.allow_empty:
+        return _not_evaluated(suite, planned, f"table {suite.table} has no rows")
+    unexpected, observed = _counts(planned, outcome.success, result, evaluated_rows)
+    row = QualityResult(
+        suite.name, planned.expectation, planned.column_name, planned.severity,
+        outcome.success, observed, evaluated_rows, unexpected,
+    )  # fmt: skip
+    return _Judgement(row, planned.guidance, is_evaluated=True)
+
+
+def _counts(planned: Planned, success: bool, result: Mapping[str, Any], rows: int) -> tuple[int, str | None]:
+    """Unexpected rows and what was observed, in words that hold no row's value."""
+    if planned.config["type"] == SQL_EXPECTATION:
+        unexpected = int(result["observed_value"])
+        return unexpected, f"{unexpected} unexpected, {rows} rows read"
+    if "unexpected_count" in result:
+        unexpected = int(result["unexpected_count"])
+        return unexpected, f"{unexpected} unexpected of {rows} rows"
+    observed = result.get("observed_value")
+    is_aggregate = isinstance(observed, int | float | Decimal | dt.date)
+    return int(not success), str(observed) if is_aggregate else None
+
+
+def _not_evaluated(suite: Suite, planned: Planned, reason: str) -> _Judgement:
+    """A critical failure whatever the declared severity: nobody knows what the expectation would have said."""
+    observed = f"not evaluated: {reason}"
+    row = QualityResult(suite.name, planned.expectation, planned.column_name, "critical", False, observed, 0, 0)
+    return _Judgement(row, planned.guidance)
+
+
+def _structural(suite: str, check: str, found: str, expected: str, action: str) -> _Judgement:
+    row = QualityResult(suite, check, None, "critical", False, found, 0, 0)
+    return _Judgement(row, Guidance(expected, action), is_planned=False)
+
+
+def _changed_file(prefix: str, database: Path, before: str, after: str) -> _Judgement:
+    return _structural(
+        prefix,
+        "file_is_unchanged",
+        f"{database.name} had SHA-256 {before} before the audit and {after} after it",
+        "the same bytes before and after",
+        "find the process that writes this file during the audit",
+    )
+
+
+def _report(judgements: list[_Judgement], sha256: str) -> AuditReport:
+    ordered = sorted(judgements, key=lambda judgement: judgement.result.suite)  # stable: file order within a suite
+    planned = [j for j in ordered if j.is_planned]
+    critical = [j for j in planned if j.result.severity == "critical"]
+    return AuditReport(
+        results=tuple(j.result for j in ordered),
+        planned=len(planned),
+        evaluated=sum(j.is_evaluated for j in planned),
+        planned_critical=len(critical),
+        passed=sum(j.result.success for j in critical),
+        audited_sha256=sha256,
+        guidance={j.result.key: j.guidance for j in ordered},
+    )

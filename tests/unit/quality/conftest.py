@@ -1,0 +1,204 @@
+"""A candidate small enough to check by hand.
+
+Two accounts: A1 pays 100 from January and 120 from February; A2 pays 50 and is lost on 1 February. One plan, so
+the segment `plan`/`Basic` equals the total. The fiscal year starts in April.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import duckdb
+import pytest
+
+FEBRUARY_END = dt.date(2024, 2, 29)
+MID_JANUARY = dt.date(2024, 1, 15)
+
+PERIODS = [
+    ("month", dt.date(2024, 1, 1), dt.date(2024, 1, 31), "2024-01"),
+    ("month", dt.date(2024, 2, 1), dt.date(2024, 2, 29), "2024-02"),
+    ("quarter", dt.date(2024, 1, 1), dt.date(2024, 3, 31), "FY2023-Q4"),
+    ("year", dt.date(2023, 4, 1), dt.date(2024, 3, 31), "FY2023"),
+]
+PERIOD = "grain VARCHAR, period_start DATE, period_end DATE, period_label VARCHAR, is_complete BOOLEAN"
+SEGMENT = "segment_dimension VARCHAR, segment_value VARCHAR"
+
+# What the models work out from accounts, here by hand: opening, new, expansion and churned MRR and customers.
+FLOWS = "opening DECIMAL(18,4), new DECIMAL(18,4), expansion DECIMAL(18,4), churned DECIMAL(18,4), "
+FLOWS += "opening_n BIGINT, new_n BIGINT, churned_n BIGINT, same_period_n BIGINT, "
+FLOWS += "pooled_opening BIGINT, pooled_churned BIGINT"
+JANUARY = (0, 150, 0, 0, 0, 2, 0, 0, 0, 0)
+FEBRUARY = (150, 0, 20, 50, 2, 0, 1, 0, 2, 1)
+RUNNING_QUARTER = (0, 120, 0, 0, 0, 1, 0, 1, 2, 1)
+
+MONEY, COUNT, RATIO = "cast({} as DECIMAL(18,4))", "cast({} as BIGINT)", "cast({} as DOUBLE)"
+KPI = {
+    "kpi_mrr": [
+        (MONEY, "opening_mrr", "opening"), (MONEY, "fx_impact_mrr", "0"), (MONEY, "new_mrr", "new"),
+        (MONEY, "reactivation_mrr", "0"), (MONEY, "expansion_mrr", "expansion"), (MONEY, "contraction_mrr", "0"),
+        (MONEY, "churned_mrr", "churned"), (MONEY, "closing_mrr", "closing"), (MONEY, "arr", "closing * 12"),
+        (COUNT, "customers", "closing_n"), (RATIO, "arpa", "cast(closing as double) / nullif(closing_n, 0)"),
+        (RATIO, "quick_ratio", "cast(new + expansion as double) / cast(nullif(churned, 0) as double)"),
+    ],
+    "kpi_churn": [
+        (COUNT, "opening_customers", "opening_n"), (COUNT, "churned_customers", "churned_n"),
+        (COUNT, "same_period_churned_customers", "same_period_n"),
+        (RATIO, "customer_churn_rate", "churned_n / nullif(opening_n, 0)"),
+        (MONEY, "opening_mrr", "opening"), (MONEY, "churned_mrr", "churned"), (MONEY, "contraction_mrr", "0"),
+        (MONEY, "expansion_mrr", "expansion"), (RATIO, "revenue_churn_rate", "churned / nullif(opening, 0)"),
+        (RATIO, "gross_revenue_churn_rate", "churned / nullif(opening, 0)"),
+        (RATIO, "net_revenue_churn_rate", "(churned - expansion) / nullif(opening, 0)"),
+    ],
+    "kpi_retention": [
+        (COUNT, "opening_customers", "opening_n"), (COUNT, "new_customers", "new_n"),
+        (COUNT, "reactivated_customers", "0"), (COUNT, "churned_customers", "churned_n"),
+        (COUNT, "closing_customers", "closing_n"),
+        (RATIO, "customer_retention_rate", "(closing_n - new_n) / nullif(opening_n, 0)"),
+    ],
+    "kpi_nrr": [
+        (COUNT, "opening_customers", "opening_n"), (MONEY, "opening_mrr", "opening"),
+        (MONEY, "retained_mrr", "opening + expansion - churned"), (MONEY, "gross_retained_mrr", "opening - churned"),
+        (RATIO, "nrr", "(opening + expansion - churned) / nullif(opening, 0)"),
+        (RATIO, "grr", "(opening - churned) / nullif(opening, 0)"), (COUNT, "cohort_12m_customers", "0"),
+        (MONEY, "cohort_12m_mrr", "0"), (MONEY, "retained_12m_mrr", "0"), (MONEY, "gross_retained_12m_mrr", "0"),
+        (RATIO, "nrr_12m", "null"), (RATIO, "grr_12m", "null"),
+    ],
+    "kpi_ltv": [
+        (COUNT, "customers", "closing_n"), (RATIO, "arpa", "cast(closing as double) / nullif(closing_n, 0)"),
+        (RATIO, "gross_margin", "1"), (RATIO, "churn_rate_12m", "pooled_churned / nullif(pooled_opening, 0)"),
+        (RATIO, "average_lifetime_months", "pooled_opening / nullif(pooled_churned, 0)"),
+        (RATIO, "ltv", "closing / nullif(closing_n, 0) * (pooled_opening / nullif(pooled_churned, 0))"),
+        ("{}", "ltv_status", "case when pooled_churned = 0 then 'no_churn_observed' else 'short_history' end"),
+        (RATIO, "average_purchase_value", "null"), (RATIO, "purchases_per_customer_month", "null"),
+        (RATIO, "ltv_purchase", "null"), (RATIO, "ltv_realised_average", "null"),
+    ],
+}  # fmt: skip
+
+# metric: table, column, numerator, denominator
+VALUES = {
+    "mrr": ("kpi_mrr", "closing_mrr", "null", "null"),
+    "arr": ("kpi_mrr", "arr", "null", "null"),
+    "customers": ("kpi_mrr", "customers", "null", "null"),
+    "arpa": ("kpi_mrr", "arpa", "closing_mrr", "customers"),
+    "quick_ratio": ("kpi_mrr", "quick_ratio", "new_mrr + reactivation_mrr + expansion_mrr",
+                    "contraction_mrr + churned_mrr"),
+    "customer_churn_rate": ("kpi_churn", "customer_churn_rate", "churned_customers", "opening_customers"),
+    "revenue_churn_rate": ("kpi_churn", "revenue_churn_rate", "churned_mrr", "opening_mrr"),
+    "gross_revenue_churn_rate": ("kpi_churn", "gross_revenue_churn_rate", "churned_mrr + contraction_mrr",
+                                 "opening_mrr"),
+    "net_revenue_churn_rate": ("kpi_churn", "net_revenue_churn_rate", "churned_mrr + contraction_mrr - expansion_mrr",
+                               "opening_mrr"),
+    "customer_retention_rate": ("kpi_retention", "customer_retention_rate",
+                                "closing_customers - new_customers - reactivated_customers", "opening_customers"),
+    "nrr": ("kpi_nrr", "nrr", "retained_mrr", "opening_mrr"),
+    "grr": ("kpi_nrr", "grr", "gross_retained_mrr", "opening_mrr"),
+    "nrr_12m": ("kpi_nrr", "nrr_12m", "retained_12m_mrr", "cohort_12m_mrr"),
+    "grr_12m": ("kpi_nrr", "grr_12m", "gross_retained_12m_mrr", "cohort_12m_mrr"),
+    "ltv": ("kpi_ltv", "ltv", "null", "null"),
+    "average_lifetime_months": ("kpi_ltv", "average_lifetime_months", "null", "null"),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def write_candidate():
+    return _write_candidate
+
+
+def _write_candidate(path: Path, as_of: dt.date = FEBRUARY_END) -> Path:
+    """Write the candidate as it is on `as_of`: FEBRUARY_END, or MID_JANUARY, when no month is complete yet."""
+    with duckdb.connect(str(path)) as connection:
+        _write_kpis(connection, as_of)
+        _write_values(connection)
+        _write_accounts(connection, as_of)
+        _write_meta(connection, as_of)
+    return path
+
+
+def _write_kpis(connection: duckdb.DuckDBPyConnection, as_of: dt.date) -> None:
+    connection.execute(f"create temp table flows ({PERIOD}, {SEGMENT}, {FLOWS})")
+    for period in (p for p in PERIODS if p[1] <= as_of):
+        is_first = as_of == MID_JANUARY or period[3] == "2024-01"
+        flows = JANUARY if is_first else FEBRUARY if period[0] == "month" else RUNNING_QUARTER
+        for segment in (("total", "all"), ("plan", "Basic")):
+            row = (*period, period[2] <= as_of, *segment, *flows)
+            connection.execute(f"insert into flows values ({', '.join('?' * len(row))})", row)
+    closing = "opening + new + expansion - churned as closing, opening_n + new_n - churned_n as closing_n"
+    for table, columns in KPI.items():
+        selected = ", ".join(f"{cast.format(formula)} as {name}" for cast, name, formula in columns)
+        connection.execute(
+            f"create table {table} as with f as (select *, {closing} from flows) select grain, period_start, "
+            f"period_end, period_label, is_complete, segment_dimension, segment_value, {selected} from f"
+        )
+
+
+def _write_values(connection: duckdb.DuckDBPyConnection) -> None:
+    selects = [
+        f"select '{metric}' as metric_id, grain, period_start, segment_dimension, segment_value, period_end, "
+        f"cast({column} as double) as value, cast({numerator} as double) as numerator, "
+        f"cast({denominator} as double) as denominator, cast(null as double) as ci_low, "
+        f"cast(null as double) as ci_high, is_complete, true as is_small_sample from {table}"
+        for metric, (table, column, numerator, denominator) in VALUES.items()
+    ]
+    connection.execute(f"create table kpi_values as {' union all '.join(selects)}")
+    connection.execute(
+        "create table dim_metrics as select unnest(?) as metric_id, 'Name' as name_en, '名前' as name_ja, "
+        "'ratio' as unit, 'up' as direction, 'text' as definition_en, '文' as definition_ja, 'a / b' as formula, "
+        "'kpi_mrr' as table_name, 'a' as numerator, 'b' as denominator, 1 as definition_version",
+        [list(VALUES)],
+    )
+
+
+def _write_accounts(connection: duckdb.DuckDBPyConnection, as_of: dt.date) -> None:
+    january, quarter, year = ("month", PERIODS[0][1]), ("quarter", PERIODS[2][1]), ("year", PERIODS[3][1])
+    balances = [("A1", *january, 0, 100, "new"), ("A2", *january, 0, 50, "new")]
+    if as_of == MID_JANUARY:
+        balances += [(a, *p, 0, mrr, "new") for p in (quarter, year) for a, mrr in (("A1", 100), ("A2", 50))]
+    else:
+        february = ("month", PERIODS[1][1])
+        balances += [("A1", *february, 100, 120, "expansion"), ("A2", *february, 50, 0, "churn")]
+        balances += [("A1", *p, 0, 120, "new") for p in (quarter, year)]
+    connection.execute(
+        "create table fct_account_periods (account_id VARCHAR, grain VARCHAR, period_start DATE, plan VARCHAR, "
+        "product VARCHAR, industry VARCHAR, region VARCHAR, company_size VARCHAR, owner VARCHAR, touch_tier VARCHAR, "
+        "opening_mrr DECIMAL(18,4), fx_impact_mrr DECIMAL(18,4), closing_mrr DECIMAL(18,4), movement VARCHAR, "
+        "movement_mrr DECIMAL(18,4), is_customer_opening BOOLEAN, is_customer_closing BOOLEAN, "
+        "mrr_12m_ago DECIMAL(18,4), "
+        "active_users BIGINT, sessions BIGINT, tickets_opened BIGINT)"
+    )
+    for account, grain, start, opening, closing, movement in balances:
+        row = (account, grain, start, "Basic", *["(unknown)"] * 6, opening, 0, closing, movement, closing - opening,
+               opening > 0, closing > 0, 0, 0, 0, 0)  # fmt: skip
+        connection.execute(f"insert into fct_account_periods values ({', '.join('?' * len(row))})", row)
+    current = {"A1": 100, "A2": 50} if as_of == MID_JANUARY else {"A1": 120, "A2": 0}
+    connection.execute(
+        "create table dim_accounts (account_id VARCHAR, account_name VARCHAR, industry VARCHAR, region VARCHAR, "
+        "company_size VARCHAR, owner VARCHAR, created_at TIMESTAMP, first_paid_date DATE, last_active_date DATE, "
+        "is_customer BOOLEAN, current_mrr DECIMAL(18,4), touch_tier VARCHAR, community_touch BOOLEAN)"
+    )
+    for account, mrr in current.items():
+        row = (account, f"Company {account}", *["(unknown)"] * 4, dt.datetime(2024, 1, 1), dt.date(2024, 1, 1), None,
+               mrr > 0, mrr, "tech_touch" if mrr > 0 else None, False)  # fmt: skip
+        connection.execute(f"insert into dim_accounts values ({', '.join('?' * len(row))})", row)
+
+
+def _write_meta(connection: duckdb.DuckDBPyConnection, as_of: dt.date) -> None:
+    connection.execute(
+        "create table meta_release as select 'r2' as release_id, timestamp '2024-03-01 03:30:00' as created_at, "
+        "cast(? as date) as as_of_date, cast(? as date) as logical_date, null as git_sha, 'i' as input_hash, "
+        "'c' as contracts_hash, 'e' as expectations_hash, 's' as settings_hash, 'r1' as previous_release_id",
+        [as_of, as_of],
+    )
+    connection.execute(
+        "create table meta_quality_results as select 'raw/crm/accounts' as suite, "
+        "'expect_column_values_to_be_unique' as expectation, 'account_id' as column_name, 'critical' as severity, "
+        "true as success, '0 unexpected of 2 rows' as observed_value, 2::bigint as evaluated_rows, "
+        "0::bigint as unexpected_count"
+    )
+    connection.execute(
+        "create table meta_row_accounting as select 'crm' as system, unnest(['accounts', 'subscriptions']) as extract, "
+        "cast(? as date) as extract_date, 'all.csv' as file_name, 'ab' as file_sha256, 40::bigint as delivered_rows, "
+        "39::bigint as accepted_rows, 1::bigint as quarantined_rows, 0::bigint as superseded_rows, "
+        "'accepted' as status",
+        [as_of],
+    )

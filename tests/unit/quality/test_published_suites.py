@@ -1,0 +1,165 @@
+"""Every expectation on the published tables: a sound candidate passes it, a broken cell fails it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import shutil
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from dagster_project.quality.audit import audit
+from dagster_project.quality.results import render_failures
+from dagster_project.settings import EXPECTATIONS
+
+PUBLISHED = EXPECTATIONS / "published"
+KPI_TABLES = ("kpi_mrr", "kpi_churn", "kpi_retention", "kpi_nrr", "kpi_ltv")
+TABLES = sorted(path.stem for path in PUBLISHED.glob("*.json"))
+
+# What breaks an expectation that every KPI table has.
+BROKEN_KPI_TABLES = {
+    "expect_compound_columns_to_be_unique": "insert into {t} select * from {t} where grain = 'year'",
+    "no_nulls": "update {t} set period_label = null where grain = 'year'",
+    "expect_column_values_to_be_in_set(grain)": "update {t} set grain = 'week' where grain = 'year'",
+    "periods_without_gaps": "update {t} set period_end = period_end - 1 where period_start = date '2024-01-01'",
+    "covers_as_of_date": "update {t} set is_complete = true where grain = 'year'",
+    "every_segment_in_every_period": "delete from {t} where grain = 'year' and segment_dimension = 'plan'",
+}
+
+# (table, expectation, what breaks it)
+BROKEN = [
+    ("kpi_mrr", "segments_sum_to_total", "update {t} set arr = arr + 1 where segment_dimension = 'plan'"),
+    ("kpi_mrr", "ratios_follow_their_parts", "update {t} set arpa = 'nan' where grain = 'year'"),
+    ("kpi_mrr", "movements_explain_closing", "update {t} set new_mrr = new_mrr + 0.0001"),
+    ("kpi_mrr", "opening_is_previous_closing", "update {t} set opening_mrr = 149 where period_label = '2024-02'"),
+    ("kpi_mrr", "grains_close_alike", "update {t} set period_end = date '2024-02-29' where grain = 'year'; "
+     "update {t} set closing_mrr = 1 where grain = 'year'"),
+    ("kpi_mrr", "values_in_range", "update {t} set contraction_mrr = -1"),
+    ("kpi_mrr", "plausible_change_of_closing_mrr",
+     "update {t} set closing_mrr = 1000 where period_label = '2024-02'"),
+    ("kpi_mrr", "plausible_change_of_customers", "update {t} set customers = 9 where period_label = '2024-02'"),
+    ("kpi_churn", "segments_sum_to_total",
+     "update {t} set same_period_churned_customers = 5 where segment_value = 'Basic'"),
+    ("kpi_churn", "ratios_follow_their_parts", "update {t} set customer_churn_rate = 0 where opening_customers = 0"),
+    ("kpi_churn", "values_in_range", "update {t} set churned_customers = opening_customers + 1"),
+    ("kpi_churn", "agrees_with_kpi_mrr", "update {t} set expansion_mrr = expansion_mrr + 1"),
+    ("kpi_retention", "segments_sum_to_total", "update {t} set new_customers = 7 where segment_dimension = 'plan'"),
+    ("kpi_retention", "ratios_follow_their_parts", "update {t} set customer_retention_rate = 0.9"),
+    ("kpi_retention", "movements_explain_closing", "update {t} set reactivated_customers = 1"),
+    ("kpi_retention", "opening_is_previous_closing",
+     "update {t} set opening_customers = 1 where period_label = '2024-02'"),
+    ("kpi_retention", "values_in_range", "update {t} set churned_customers = -1"),
+    ("kpi_retention", "agrees_with_kpi_mrr", "update {t} set closing_customers = closing_customers + 1"),
+    ("kpi_retention", "agrees_with_kpi_churn", "delete from {t} where period_label = '2024-02'"),
+    ("kpi_nrr", "segments_sum_to_total", "update {t} set cohort_12m_customers = 1 where segment_dimension = 'plan'"),
+    ("kpi_nrr", "ratios_follow_their_parts", "update {t} set nrr_12m = 1"),
+    ("kpi_nrr", "values_in_range", "update {t} set gross_retained_mrr = retained_mrr + 1"),
+    ("kpi_nrr", "agrees_with_kpi_mrr", "update {t} set retained_mrr = retained_mrr + 1"),
+    ("kpi_nrr", "agrees_with_kpi_churn", "update {t} set opening_customers = opening_customers + 1"),
+    ("kpi_nrr", "cohort_is_customers_a_year_ago", "update {t} set cohort_12m_customers = 1"),
+    ("kpi_ltv", "segments_sum_to_total", "update {t} set customers = 5 where segment_dimension = 'plan'"),
+    ("kpi_ltv", "expect_column_values_to_be_in_set(ltv_status)", "update {t} set ltv_status = 'fine'"),
+    ("kpi_ltv", "values_in_range", "update {t} set gross_margin = 80"),
+    ("kpi_ltv", "status_explains_ltv", "update {t} set ltv = 9999 where ltv_status = 'no_churn_observed'"),
+    ("kpi_ltv", "ltv_follows_its_parts", "update {t} set ltv = ltv * 1.01"),
+    ("kpi_ltv", "agrees_with_kpi_mrr", "update {t} set arpa = arpa + 1"),
+    ("kpi_values", "expect_compound_columns_to_be_unique", "insert into {t} select * from {t} where metric_id = 'nrr'"),
+    ("kpi_values", "no_nulls", "update {t} set is_small_sample = null"),
+    ("kpi_values", "expect_column_values_to_be_in_set(grain)", "update {t} set grain = 'week' where grain = 'year'"),
+    ("kpi_values", "metric_is_in_catalogue", "update {t} set metric_id = 'magic' where metric_id = 'nrr'"),
+    ("kpi_values", "agrees_with_kpi_tables", "delete from {t} where metric_id = 'ltv' and grain = 'year'"),
+    ("kpi_values", "ratio_follows_its_parts", "update {t} set denominator = null where metric_id = 'grr'"),
+    ("kpi_values", "interval_holds_value", "update {t} set ci_low = value + 1, ci_high = value + 2"),
+    ("kpi_values", "values_are_finite", "update {t} set value = 'inf' where metric_id = 'quick_ratio'"),
+    ("dim_metrics", "expect_column_values_to_be_unique(metric_id)", "insert into {t} from {t}"),
+    ("dim_metrics", "no_nulls", "update {t} set definition_ja = null"),
+    ("dim_metrics", "core_metrics_present", "delete from {t} where metric_id = 'grr_12m'"),
+    ("dim_accounts", "expect_column_values_to_be_unique(account_id)", "insert into {t} from {t}"),
+    ("dim_accounts", "no_nulls", "update {t} set current_mrr = null where account_id = 'A2'"),
+    ("dim_accounts", "values_in_range", "update {t} set is_customer = true"),
+    ("dim_accounts", "customer_has_first_paid_date", "update {t} set first_paid_date = null where is_customer"),
+    ("dim_accounts", "expect_column_values_to_be_in_set(touch_tier)", "update {t} set touch_tier = 'vip'"),
+    ("dim_accounts", "agrees_with_kpi_mrr", "update {t} set current_mrr = 121 where account_id = 'A1'"),
+    ("dim_accounts", "accounts_known_to_crm", "update {t} set account_name = null, created_at = null"),
+    ("fct_account_periods", "expect_compound_columns_to_be_unique", "insert into {t} from {t}"),
+    ("fct_account_periods", "no_nulls", "update {t} set plan = null"),
+    ("fct_account_periods", "expect_column_values_to_be_in_set(grain)", "update {t} set grain = 'day'"),
+    ("fct_account_periods", "expect_column_values_to_be_in_set(movement)", "update {t} set movement = 'upsell'"),
+    ("fct_account_periods", "movement_follows_balances",
+     "update {t} set movement = 'churn' where movement = 'expansion'"),
+    ("fct_account_periods", "opening_is_previous_closing", "delete from {t} where period_start = date '2024-01-01'"),
+    ("fct_account_periods", "account_is_known", "update {t} set account_id = 'A9' where account_id = 'A2'"),
+    ("fct_account_periods", "sums_to_kpi_tables", "update {t} set plan = 'Gold' where account_id = 'A1'"),
+    ("meta_release", "expect_table_row_count_to_equal", "insert into {t} from {t}"),
+    ("meta_release", "no_nulls", "update {t} set input_hash = null"),
+    ("meta_release", "is_not_its_own_previous", "update {t} set previous_release_id = release_id"),
+    ("meta_quality_results", "key_is_unique", "insert into {t} from {t}"),
+    ("meta_quality_results", "no_nulls", "update {t} set success = null"),
+    ("meta_quality_results", "expect_column_values_to_be_in_set(severity)", "update {t} set severity = 'info'"),
+    ("meta_quality_results", "no_critical_failure", "update {t} set success = false"),
+    ("meta_quality_results", "values_in_range", "update {t} set unexpected_count = -1"),
+    ("meta_row_accounting", "key_is_unique", "insert into {t} from {t}"),
+    ("meta_row_accounting", "no_nulls", "update {t} set status = null"),
+    ("meta_row_accounting", "rows_balance", "update {t} set accepted_rows = accepted_rows - 1"),
+    ("meta_row_accounting", "few_rows_quarantined", "update {t} set quarantined_rows = 20, accepted_rows = 20"),
+    ("meta_row_accounting", "core_extracts_are_recent", "update {t} set extract_date = extract_date - 4"),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory, write_candidate) -> Path:
+    return write_candidate(tmp_path_factory.mktemp("candidate") / "kpi.duckdb")
+
+
+@pytest.fixture
+def candidate(sound, tmp_path) -> Path:
+    return Path(shutil.copy(sound, tmp_path / "kpi.duckdb"))
+
+
+def short(result) -> str:
+    """The name used in this file: meta.name, or the type with its column where one type occurs on several."""
+    _, _, name = result.expectation.partition(":")
+    single = result.column_name and "," not in result.column_name
+    return name or (f"{result.expectation}({result.column_name})" if single else result.expectation)
+
+
+def failed_on(candidate: Path, tables, sql: str) -> set[tuple[str, str]]:
+    with duckdb.connect(str(candidate)) as connection:
+        for table in tables:
+            connection.execute(sql.format(t=table))
+    report = audit(candidate, PUBLISHED, tables={f"published/{table}": table for table in tables})
+    return {(r.suite.removeprefix("published/"), short(r)) for r in report.results if not r.success}
+
+
+@pytest.mark.parametrize(
+    "as_of", [dt.date(2024, 2, 29), dt.date(2024, 1, 15)], ids=["two_complete_months", "no_complete_month"]
+)
+def test_a_sound_candidate_passes_every_expectation(tmp_path, write_candidate, as_of):
+    report = audit(write_candidate(tmp_path / "kpi.duckdb", as_of), PUBLISHED, expected_tables=TABLES)
+    assert report.is_accepted, render_failures(report)
+    assert report.planned == report.evaluated == sum(len(_suite(table)["expectations"]) for table in TABLES)
+    assert not report.warnings
+
+
+@pytest.mark.parametrize("expectation", BROKEN_KPI_TABLES)
+def test_a_broken_kpi_table_fails(candidate, expectation):
+    failed = failed_on(candidate, KPI_TABLES, BROKEN_KPI_TABLES[expectation])
+    assert {(table, expectation) for table in KPI_TABLES} <= failed
+
+
+@pytest.mark.parametrize(("table", "expectation", "sql"), BROKEN, ids=[f"{t}-{e}" for t, e, _ in BROKEN])
+def test_a_broken_cell_fails(candidate, table, expectation, sql):
+    assert (table, expectation) in failed_on(candidate, [table], sql)
+
+
+def test_every_published_expectation_is_broken_by_a_test_here(sound):
+    broken = {(table, expectation) for table, expectation, _ in BROKEN}
+    broken |= {(table, expectation) for table in KPI_TABLES for expectation in BROKEN_KPI_TABLES}
+    report = audit(sound, PUBLISHED)
+    assert {(r.suite.removeprefix("published/"), short(r)) for r in report.results} == broken
+
+
+def _suite(table: str) -> dict:
+    return json.loads((PUBLISHED / f"{table}.json").read_text(encoding="utf-8"))
