@@ -49,7 +49,6 @@ METRICS = [
         "kpi_mrr",
         of("new_mrr", "reactivation_mrr", "expansion_mrr"),
         of("contraction_mrr", "churned_mrr"),
-        "opening_customers",
     ),
     share("customer_churn_rate", "kpi_churn", of("churned_customers"), "opening_customers"),
     money("revenue_churn_rate", "kpi_churn", of("churned_mrr"), of("opening_mrr"), "opening_customers"),
@@ -111,17 +110,7 @@ METRICS = [
 
 def values_table(tables: dict[str, list[Row]], small_sample: int) -> list[Row]:
     """The rows of kpi_values: every metric of every row of the KPI tables; all numbers as floats."""
-    opening = {_key(row): row["opening_customers"] for row in tables["kpi_churn"]}
-    rows = []
-    for metric in METRICS:
-        for row in tables[metric.table]:
-            known = {**row, "opening_customers": row.get("opening_customers", opening.get(_key(row)))}
-            rows.append(_value_row(metric, known, small_sample))
-    return rows
-
-
-def _key(row: Row) -> tuple:
-    return tuple(row[name] for name in KEY)
+    return [_value_row(metric, row, small_sample) for metric in METRICS for row in tables[metric.table]]
 
 
 def _value_row(metric: Metric, row: Row, small_sample: int) -> Row:

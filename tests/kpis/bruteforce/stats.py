@@ -38,7 +38,7 @@ def wilson(successes: int, trials: int) -> tuple[float, float] | tuple[None, Non
     share, spread = successes / trials, Z95**2 / trials
     middle = (share + spread / 2) / (1 + spread)
     half = Z95 / (1 + spread) * math.sqrt(share * (1 - share) / trials + spread / trials / 4)
-    return middle - half, middle + half
+    return 0.0 if successes == 0 else middle - half, 1.0 if successes == trials else middle + half
 
 
 def nps_interval(promoters: int, detractors: int, responses: int) -> tuple[float, float] | tuple[None, None]:

@@ -1,0 +1,110 @@
+"""What several test folders share: homes with deliveries in them, and the releases of whole runs."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import io
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from dagster_project.nightly import Night, run_night
+from dagster_project.sample import write_sample_company
+from dagster_project.settings import Settings
+
+SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+RAVENSTACK_FILES = {
+    "accounts": "crm/accounts",
+    "subscriptions": "crm/subscriptions",
+    "feature_usage": "usage/events",
+    "support_tickets": "crm/support_tickets",
+    "churn_events": "crm/churn_events",
+}
+
+
+@dataclass(frozen=True)
+class Company:
+    """A KEIZOKU_HOME under test: deliver to it, run nights on it, read what it serves."""
+
+    settings: Settings
+
+    @property
+    def home(self) -> Path:
+        return self.settings.home
+
+    def deliver(self, extract: str, day: str, content: str | Iterable[Mapping[str, Any]], name: str = "part.csv") -> Path:
+        """Lands a file: text as it is, rows as CSV with the columns of the first row."""
+        path = self.settings.landing / extract / day / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content if isinstance(content, str) else as_csv(list(content)), encoding="utf-8", newline="")
+        return path
+
+    def night(self, as_of: str | None = None):
+        return run_night(Night(self.settings, dt.date.fromisoformat(as_of) if as_of else None))
+
+    def query(self, sql: str, *parameters) -> list[tuple]:
+        """Rows of a query on the served release."""
+        with duckdb.connect(str(self.settings.published / "kpi.duckdb"), read_only=True) as connection:
+            return connection.execute(sql, parameters).fetchall()
+
+    def rows(self, table: str, where: str = "true") -> list[dict[str, Any]]:
+        """Rows of a served table as mappings."""
+        with duckdb.connect(str(self.settings.published / "kpi.duckdb"), read_only=True) as connection:
+            cursor = connection.execute(f"select * from {table} where {where}")
+            names = [column[0] for column in cursor.description]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    def value(self, sql: str, *parameters) -> Any:
+        """The one value of a query on the served release."""
+        ((found,),) = self.query(sql, *parameters)
+        return found
+
+
+def as_csv(rows: list[Mapping[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+@pytest.fixture(autouse=True)
+def no_settings_from_outside(monkeypatch):
+    """A KEIZOKU_* variable of the developer's own shell must not change what a test sees."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"KEIZOKU_{name.upper()}", raising=False)
+
+
+@pytest.fixture
+def company(tmp_path) -> Company:
+    """An empty home with the standard contracts."""
+    return Company(Settings(home=tmp_path / "home"))
+
+
+@pytest.fixture(scope="session")
+def sample_company(tmp_path_factory) -> Company:
+    """The sample company as `make nightly` builds it, published. Read it only."""
+    company = Company(Settings(home=tmp_path_factory.mktemp("sample")))
+    write_sample_company(company.settings.landing)
+    company.night()
+    return company
+
+
+@pytest.fixture(scope="session")
+def ravenstack(tmp_path_factory) -> Company:
+    """RavenStack as of 2024-12-31, published. Read it only."""
+    if not (SHARED_DATA / "ravenstack").is_dir():
+        pytest.skip(f"{SHARED_DATA / 'ravenstack'} is absent: the RavenStack extracts are not part of the repository")
+    company = Company(Settings(home=tmp_path_factory.mktemp("ravenstack"), contracts="ravenstack"))
+    for name, extract in RAVENSTACK_FILES.items():
+        folder = company.settings.landing / extract / "2024-12-31"
+        folder.mkdir(parents=True)
+        shutil.copy(SHARED_DATA / "ravenstack" / f"ravenstack_{name}.csv", folder)
+    company.night("2024-12-31")
+    return company
