@@ -1,13 +1,18 @@
 # Every target makes the environment it needs first.
 PYTHON ?= python3
 BIN = .venv/bin
+export DAGSTER_DISABLE_TELEMETRY = yes
+DAGSTER_HOME ?= $(abspath $(or $(KEIZOKU_HOME),data))/dagster
 
-.PHONY: install nightly test test-long lint format lock
+.PHONY: install nightly dev test test-long lint format lock
 
 install: .venv/.installed
 nightly: install
 	$(BIN)/keizoku sample --if-empty
 	$(BIN)/keizoku nightly
+dev: install
+	mkdir -p $(DAGSTER_HOME)
+	DAGSTER_HOME=$(DAGSTER_HOME) $(BIN)/dagster dev
 test: .venv/.installed-test
 	$(BIN)/pytest
 test-long: .venv/.installed-test

@@ -38,7 +38,9 @@ class Company:
     def home(self) -> Path:
         return self.settings.home
 
-    def deliver(self, extract: str, day: str, content: str | Iterable[Mapping[str, Any]], name: str = "part.csv") -> Path:
+    def deliver(
+        self, extract: str, day: str, content: str | Iterable[Mapping[str, Any]], name: str = "part.csv"
+    ) -> Path:
         """Lands a file: text as it is, rows as CSV with the columns of the first row."""
         path = self.settings.landing / extract / day / name
         path.parent.mkdir(parents=True, exist_ok=True)
