@@ -12,6 +12,11 @@
     last_day({{ month_first_day(index) }})
 {%- endmacro %}
 
+{# The month index of the last month that is over when the day ends. #}
+{% macro last_complete_month(day) -%}
+    {{ month_index(day) }} - case when {{ day }} = last_day({{ day }}) then 0 else 1 end
+{%- endmacro %}
+
 {% macro whole_division(dividend, divisor) -%}
     (({{ dividend }}) // ({{ divisor }}))
 {%- endmacro %}

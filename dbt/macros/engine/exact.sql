@@ -13,6 +13,12 @@
     cast(cast({{ units }} as decimal(18, 0)) * cast(0.0001 as decimal(4, 4)) as decimal(18, 4))
 {%- endmacro %}
 
+{# amount * dividend / divisor as an integer: a key to rank by, which no floating-point rounding can tie or reorder. #}
+{% macro exact_rank_key(amount, dividend, divisor) -%}
+    {{ whole_division(whole_units(amount, 4) ~ " * cast(" ~ dividend ~ " as hugeint) * cast(1000000000000 as hugeint)",
+        "cast(" ~ divisor ~ " as hugeint)") }}
+{%- endmacro %}
+
 {% macro money(amount) -%}
     cast({{ amount }} as decimal(18, 4))
 {%- endmacro %}

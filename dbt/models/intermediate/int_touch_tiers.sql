@@ -17,7 +17,7 @@ customers as (
 
 days as (
     select distinct snapshot_on,
-        {{ month_index("snapshot_on") }} - case when snapshot_on = last_day(snapshot_on) then 0 else 1 end as last_month
+        {{ last_complete_month("snapshot_on") }} as last_month
     from customers
 ),
 
@@ -47,8 +47,7 @@ lifetimes as (
 valued as (
     select l.*, f.first_paid_date,
         cast(l.mrr as double) * {{ var("gross_margin") }} * l.lifetime_dividend / l.lifetime_divisor as ltv_expected,
-        {{ whole_division(whole_units("l.mrr", 4) ~ " * cast(l.lifetime_dividend as hugeint) * cast(1000000000000 as hugeint)",
-            "cast(l.lifetime_divisor as hugeint)") }} as exact_value
+        {{ exact_rank_key("l.mrr", "l.lifetime_dividend", "l.lifetime_divisor") }} as exact_value
     from lifetimes l
     join {{ ref("int_first_paid") }} f on f.account_id = l.account_id
 ),

@@ -1,0 +1,156 @@
+"""Rules that no dbt model may break: grain first, marts fully described, layers, portable SQL, no clock."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dagster_project.settings import DBT_PROJECT
+from dagster_project.transformation import run_dbt
+
+ENGINE = DBT_PROJECT / "macros" / "engine"
+ENGINE_SPECIFIC = {
+    "read_parquet": r"\bread_parquet\b",
+    "unnest": r"\bunnest\b",
+    "list functions": r"\blist_\w+",
+    "struct functions": r"\bstruct_\w+",
+    "arg_max, arg_min": r"\barg_(max|min)\b",
+    "quantile": r"\bquantile\w*",
+    "epoch functions": r"\bepoch_\w+",
+    "make_date": r"\bmake_date\b",
+    "last_day": r"\blast_day\s*\(",
+    "date_trunc": r"\bdate_trunc\b",
+    "integer division //": r"//",
+    "cast by ::": r"::",
+    "qualify": r"\bqualify\b",
+    "hugeint": r"\bhugeint\b",
+    "generate_series": r"\bgenerate_series\b",
+    "asof join": r"\basof\b",
+}
+CLOCK = r"\b(current_(date|time|timestamp)|localtime(stamp)?|run_started_at)\b|\b(now|today|getdate)\s*\("
+CLASSES = {"none", "business", "personal"}
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    target = tmp_path_factory.mktemp("dbt")
+    run_dbt("parse", target, {})
+    return json.loads((target / "manifest.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def models(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    found = [node for node in manifest["nodes"].values() if node["resource_type"] == "model"]
+    assert {_layer(m) for m in found} == {"staging", "intermediate", "marts"}
+    return found
+
+
+def test_every_model_has_a_file_that_states_its_grain_first(models: list[dict[str, Any]]) -> None:
+    assert [m["name"] for m in models if not m["patch_path"]] == []
+    assert [m["name"] for m in models if not m["description"].strip().startswith("One row per ")] == []
+
+
+def test_every_model_has_a_file_of_its_own(models: list[dict[str, Any]]) -> None:
+    misplaced = {m["name"]: m["patch_path"] for m in models if Path(m["patch_path"] or "").stem != m["name"]}
+    assert misplaced == {}
+
+
+def test_mart_columns_are_described_typed_and_classed(models: list[dict[str, Any]]) -> None:
+    incomplete = [
+        f"{m['name']}.{c['name']}"
+        for m in models
+        if _layer(m) == "marts"
+        for c in m["columns"].values()
+        if not c["description"].strip() or not c["data_type"] or c["config"]["meta"].get("pii") not in CLASSES
+    ]
+    assert incomplete == []
+
+
+def test_marts_enforce_their_contract(models: list[dict[str, Any]]) -> None:
+    assert [m["name"] for m in models if _layer(m) == "marts" and not m["config"]["contract"]["enforced"]] == []
+
+
+def test_layers_read_only_what_lies_before_them(manifest: dict[str, Any], models: list[dict[str, Any]]) -> None:
+    """staging may read staging, where events find their account; marts never read it, but for dim_accounts, which has
+    a placeholder for accounts that a single extract mentions."""
+    allowed = {
+        "staging": {"sources", "staging"},
+        "intermediate": {"staging", "intermediate"},
+        "marts": {"intermediate", "marts", "seeds"},
+    }
+    places = {m["unique_id"]: _layer(m) for m in models} | dict.fromkeys(manifest["sources"], "sources")
+    broken = [
+        f"{m['name']} reads {read}"
+        for m in models
+        for read in m["depends_on"]["nodes"]
+        if (place := places.get(read, "seeds")) not in allowed[_layer(m)]
+        and not (m["name"] == "dim_accounts" and place == "staging")
+    ]
+    assert broken == []
+
+
+def test_engine_specific_functions_stand_under_macros_engine() -> None:
+    found = [
+        f"{path.relative_to(DBT_PROJECT)}: {name}"
+        for path in _sql_files()
+        if not path.is_relative_to(ENGINE)
+        for name, pattern in ENGINE_SPECIFIC.items()
+        if re.search(pattern, _code(path), re.IGNORECASE)
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize("name", ["read_parquet", "make_date", "last_day", "hugeint", "generate_series", "unnest"])
+def test_the_deny_list_finds_what_the_engine_macros_use(name: str) -> None:
+    engine = "\n".join(_code(path) for path in ENGINE.glob("*.sql"))
+    assert re.search(ENGINE_SPECIFIC[name], engine, re.IGNORECASE)
+
+
+def test_nothing_asks_the_clock() -> None:
+    files = [*_sql_files(), *(DBT_PROJECT / "models").rglob("*.yml"), *(DBT_PROJECT / "seeds").glob("*.csv")]
+    assert [str(p.relative_to(DBT_PROJECT)) for p in files if re.search(CLOCK, _code(p), re.IGNORECASE)] == []
+
+
+def test_the_catalogue_names_columns_that_exist(models: list[dict[str, Any]]) -> None:
+    columns = {m["name"]: set(m["columns"]) for m in models if _layer(m) == "marts"}
+    rows = list(csv.DictReader((DBT_PROJECT / "seeds" / "metrics.csv").open(encoding="utf-8", newline="")))
+    assert rows
+    assert [r["metric_id"] for r in rows if r["table_name"] not in columns] == []
+    missing = {
+        f"{row['metric_id']}.{part}: {row[part]}"
+        for row in rows
+        for part in ("value_column", "numerator", "denominator", "sample")
+        if not _identifiers(row[part]) <= columns[row["table_name"]]
+    }
+    assert missing == set()
+
+
+def test_singular_tests_open_with_what_they_guard_and_what_they_do_not_claim() -> None:
+    tests = sorted((DBT_PROJECT / "tests").glob("*.sql"))
+    assert tests
+    for path in tests:
+        opening = " ".join(line[3:] for line in path.read_text().splitlines() if line.startswith("-- "))
+        assert opening.startswith("Guards "), path.name
+        assert "Does not claim" in opening or "says nothing about" in opening, path.name
+
+
+def _layer(model: dict[str, Any]) -> str:
+    return model["path"].split("/")[0]
+
+
+def _sql_files() -> list[Path]:
+    return sorted(path for name in ("models", "macros", "tests") for path in (DBT_PROJECT / name).rglob("*.sql"))
+
+
+def _code(path: Path) -> str:
+    """The file without comments, which may name what they avoid."""
+    return re.sub(r"\{#.*?#\}|--[^\n]*", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+def _identifiers(expression: str) -> set[str]:
+    return set(re.findall(r"[a-z_][a-z0-9_]*(?!\s*\()\b", expression))
