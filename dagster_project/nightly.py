@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import os
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -97,53 +96,99 @@ def locked(settings: Settings) -> Iterator[None]:
         yield
 
 
-def ingest(
+def ingest(night: Night, progress: Progress = silent) -> ingest_module.IngestReport:
+    """Landing to lake and quarantine. Raises QualityGateRefused for a refused delivery that matters."""
+    report = read_deliveries(night, progress)
+    require_taken_in(report.refusals)
+    return report
+
+
+def read_deliveries(
     night: Night, progress: Progress = silent, only: set[tuple[str, date]] | None = None
 ) -> ingest_module.IngestReport:
-    """Landing to lake and quarantine. Raises QualityGateRefused for a refused delivery that matters."""
+    """Reads what is new, or of it `only` the (extract, extract date) pairs given; refusals are part of the report."""
     report = ingest_module.ingest(
         night.settings, night.contracts, night.business, as_of=night.given_as_of, only=only, progress=progress
     )
     _keep(_findings_file(night.settings), report.findings)
-    if report.refusals:
-        raise QualityGateRefused("\n".join(["deliveries were refused:", *report.refusals]))
     return report
+
+
+def require_taken_in(refusals: list[str]) -> None:
+    """Raises QualityGateRefused with the messages of refused deliveries, where there are any."""
+    if refusals:
+        raise QualityGateRefused("\n".join(["deliveries were refused:", *refusals]))
 
 
 def audit_raw(night: Night, progress: Progress = silent) -> AuditReport:
     """The raw gate on what the transformation is about to read. Raises QualityGateRefused."""
+    report = raw_report(night, progress)
+    require_accepted(report)
+    return report
+
+
+def raw_report(night: Night, progress: Progress = silent) -> AuditReport:
+    """The outcome of the raw gate, kept for the candidate; the caller refuses."""
     progress("auditing the raw extracts")
     extracts = [raw_gate.RawExtract(c.system, c.name, c.mode, c.schema_types) for c in night.contracts.values()]
-    accounting = [asdict(row) for row in ingest_module.read_accounting(night.settings, night.contracts, night.as_of)]
-    report = raw_gate.raw_audit(night.settings.lake, extracts, night.as_of, accounting, EXPECTATIONS / "raw")
+    report = raw_gate.raw_audit(night.settings.lake, extracts, night.as_of, accounting(night), EXPECTATIONS / "raw")
     _keep(_raw_audit_file(night.settings), report.results)
-    _require_accepted(report)
+    _set_done(night, "the raw gate", report.is_accepted)
     return report
+
+
+def accounting(night: Night) -> list[dict[str, Any]]:
+    """Rows of meta_row_accounting: every delivery up to the as-of date."""
+    return [asdict(row) for row in ingest_module.read_accounting(night.settings, night.contracts, night.as_of)]
 
 
 def transform(night: Night, progress: Progress = silent) -> list[transformation.NodeResult]:
     """Lake to marts. Raises QualityGateRefused or TransformationFailed."""
-    return transformation.transform(
+    results = build_models(night, progress)
+    transformation.require_success(results)
+    return results
+
+
+def build_models(night: Night, progress: Progress = silent) -> list[transformation.NodeResult]:
+    """Every model and its tests, failures included; the caller judges them.
+
+    Raises QualityGateRefused where the raw gate did not accept what would be read, TransformationFailed where dbt
+    could not start.
+    """
+    _require_done(night, "the raw gate")
+    _set_done(night, "the transformation", False)
+    results = transformation.build(
         night.settings,
         night.business,
         night.as_of,
         in_place_changes=night.contracts["crm/subscriptions"].in_place_changes,
         progress=progress,
     )
+    _set_done(night, "the transformation", all(r.status in ("success", "pass", "warn") for r in results))
+    return results
 
 
 def build_candidate(night: Night, progress: Progress = silent) -> candidate.Candidate:
-    """Marts to the candidate file, with the meta tables."""
+    """Marts to the candidate file, with the meta tables.
+
+    Raises QualityGateRefused where the marts are not of a complete transformation of today's deliveries.
+    """
+    _require_done(night, "the transformation")
     progress("building the candidate")
-    tables = allow_list.published_tables(transformation.dbt_target(night.settings) / "manifest.json")
-    accounting = [asdict(row) for row in ingest_module.read_accounting(night.settings, night.contracts, night.as_of)]
-    return candidate.build_candidate(
-        night.settings, tables, _identity(night, accounting), accounting, _quality_so_far(night)
-    )
+    tables = allow_list.published_tables(transformation.prepared_manifest(night.settings))
+    rows = accounting(night)
+    return candidate.build_candidate(night.settings, tables, _identity(night, rows), rows, _quality_so_far(night))
 
 
 def audit_candidate(night: Night, progress: Progress = silent) -> AuditReport:
     """The publish gate on the candidate file. Raises QualityGateRefused; the candidate stays to be looked at."""
+    report = candidate_report(night, progress)
+    require_accepted(report)
+    return report
+
+
+def candidate_report(night: Night, progress: Progress = silent) -> AuditReport:
+    """The outcome of the publish gate, recorded beside the candidate; the caller refuses, and so does `publish`."""
     progress("auditing the candidate")
     found = candidate.candidate_of(night.settings)
     report = audit(found.database, EXPECTATIONS / "published")
@@ -155,7 +200,6 @@ def audit_candidate(night: Night, progress: Progress = silent) -> AuditReport:
             "results": [asdict(row) for row in report.results],
         },
     )
-    _require_accepted(report)
     return report
 
 
@@ -167,9 +211,34 @@ def publish(night: Night, progress: Progress = silent) -> release.Release:
     return release.publish(night.settings, candidate.candidate_of(night.settings), write_report)
 
 
-def _require_accepted(report: AuditReport) -> None:
+def require_accepted(report: AuditReport) -> None:
+    """Raises QualityGateRefused, naming every failed critical expectation, where the audit did not pass."""
     if not report.is_accepted:
         raise QualityGateRefused(render_failures(report))
+
+
+def _set_done(night: Night, stage: str, is_done: bool) -> None:
+    """Notes of which input a stage holds, so that the next one, perhaps in another run, can tell."""
+    mark = _mark(night.settings, stage)
+    mark.unlink(missing_ok=True)
+    if is_done:
+        mark.write_text(_input_state(night))
+
+
+def _require_done(night: Night, stage: str) -> None:
+    mark = _mark(night.settings, stage)
+    if not mark.is_file() or mark.read_text() != _input_state(night):
+        raise QualityGateRefused(
+            f"{mark}: {stage} has not passed for the deliveries up to {night.as_of}; run it before what follows it"
+        )
+
+
+def _mark(settings: Settings, stage: str) -> Path:
+    return settings.home / "warehouse" / f"{stage.removeprefix('the ').replace(' ', '_')}.passed"
+
+
+def _input_state(night: Night) -> str:
+    return f"{night.as_of} {_input_hash(accounting(night))} {contracts_module.contracts_hash(night.contracts)}"
 
 
 def _keep(path: Path, rows: Iterable[Any]) -> None:
@@ -194,12 +263,15 @@ def _quality_so_far(night: Night) -> list[dict[str, Any]]:
     return list(chain.from_iterable(kept))
 
 
-def _identity(night: Night, accounting: list[dict[str, Any]]) -> candidate.ReleaseIdentity:
+def _input_hash(rows: list[dict[str, Any]]) -> str:
+    """One hash for the files that accounting rows name."""
+    keys = ("system", "extract", "extract_date", "file_name", "file_sha256")
+    return _hash(json.dumps([[str(row[k]) for k in keys] for row in rows]))
+
+
+def _identity(night: Night, rows: list[dict[str, Any]]) -> candidate.ReleaseIdentity:
     now = night.now
-    files = [
-        [str(row[k]) for k in ("system", "extract", "extract_date", "file_name", "file_sha256")] for row in accounting
-    ]
-    input_hash = _hash(json.dumps(files))
+    input_hash = _input_hash(rows)
     served = release.served_release(night.settings)
     utc = datetime.now(ZoneInfo("UTC"))
     return candidate.ReleaseIdentity(
@@ -224,7 +296,7 @@ def _git_sha() -> str | None:
     """The commit of this checkout; None outside one."""
     command = ["git", "-C", str(PROJECT_ROOT), "rev-parse", "HEAD"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, env={**os.environ, "LC_ALL": "C"})
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() or None

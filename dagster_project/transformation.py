@@ -1,20 +1,25 @@
 """Running dbt in this process: lake in, marts in the warehouse out.
 
-Knows dbt's programmatic interface and nothing of files, audits or releases. One invocation at a time: the warehouse
-has one writer, and dbt keeps it open until `_released` lets it go.
+Knows dbt's programmatic interface and nothing of deliveries, audits or releases. One invocation at a time: the
+warehouse has one writer, and dbt keeps it open until `_released` lets it go.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+import duckdb
 
 from dagster_project.settings import DBT_PROJECT, BusinessSettings, QualityGateRefused, Settings
 
@@ -38,7 +43,7 @@ class NodeResult:
     failures: int  # rows a test returned
 
 
-def transform(
+def build(
     settings: Settings,
     business: BusinessSettings,
     as_of: date,
@@ -48,8 +53,7 @@ def transform(
 ) -> list[NodeResult]:
     """Builds and tests every model as of a date; returns one result per node, in the order they ran.
 
-    Raises QualityGateRefused where a test failed or a model refused the data, TransformationFailed where a model
-    could not be built for another reason.
+    Failures are results: `require_success` judges them. Raises TransformationFailed where dbt could not start.
     """
     settings.warehouse.parent.mkdir(parents=True, exist_ok=True)
     variables = {
@@ -61,9 +65,32 @@ def transform(
         "threads": settings.threads or os.cpu_count(),
         "memory_limit": settings.memory_limit or "80%",
     }
-    results = run_dbt("build", dbt_target(settings), variables, progress)
-    _raise_for(results)
-    return results
+    # unit tests try the models and not the data: they belong to the test suite, not to every night
+    options = ["--exclude-resource-type", "unit_test"]
+    return run_dbt("build", dbt_target(settings), variables, progress, options, prepared_manifest(settings))
+
+
+def require_success(results: list[NodeResult]) -> None:
+    """Raises QualityGateRefused where a test failed or a model refused the data, TransformationFailed where a model
+    could not be built for another reason."""
+    refusals = [m["why"] for r in results if r.status == "error" and (m := REFUSED.search(r.message))]
+    if refusals:
+        raise QualityGateRefused("\n".join(dict.fromkeys(refusals)))
+    broken = [f"{r.unique_id}: {r.message.strip()}" for r in results if r.status == "error"]
+    if broken:
+        raise TransformationFailed("\n".join(broken))
+    failed = [f"{r.unique_id}: {r.failures} failing rows" for r in results if r.status == "fail"]
+    if failed:
+        raise QualityGateRefused("dbt tests failed:\n" + "\n".join(failed))
+
+
+def row_counts(settings: Settings, tables: Iterable[str]) -> dict[str, int]:
+    """Rows of those of `tables` that the warehouse holds."""
+    with duckdb.connect(str(settings.warehouse), read_only=True) as connection:
+        known = {name for (name,) in connection.execute("select table_name from duckdb_tables()").fetchall()}
+        return {
+            name: connection.execute(f'select count(*) from "{name}"').fetchone()[0] for name in tables if name in known
+        }
 
 
 def dbt_target(settings: Settings) -> Path:
@@ -72,31 +99,69 @@ def dbt_target(settings: Settings) -> Path:
 
 
 def run_dbt(
-    command: str, target: Path, variables: dict[str, Any], progress: Callable[[str], None] = lambda line: None
+    command: str,
+    target: Path,
+    variables: dict[str, Any],
+    progress: Callable[[str], None] = lambda line: None,
+    options: Sequence[str] = (),
+    manifest: Path | None = None,
 ) -> list[NodeResult]:
-    """Invokes dbt in this process on the project of this repository, with telemetry off.
+    """Invokes dbt in this process on the project of this repository, with telemetry off; `options` are the command's.
 
+    With a prepared `manifest` the project is not parsed again: nothing that parsing looks at depends on `variables`.
     Raises TransformationFailed where dbt could not start (a parse error, a locked warehouse).
     """
     os.environ["DBT_SEND_ANONYMOUS_USAGE_STATS"] = "false"  # read by dbt while it is imported
     from dbt.cli.main import dbtRunner
+    from dbt.contracts.graph.manifest import Manifest
 
     arguments = [
         *(command, "--project-dir", DBT_PROJECT, "--profiles-dir", DBT_PROJECT),
         *("--target-path", target, "--log-path", target, "--log-level", "none", "--log-level-file", "none"),
         *("--vars", json.dumps(variables)),
+        *options,
     ]
+    parsed = Manifest.from_msgpack(_parsed(manifest).read_bytes()) if manifest else None
+    if parsed:
+        parsed.build_flat_graph()
     with _released():
-        outcome = dbtRunner(callbacks=[_progress_of(progress)]).invoke([str(a) for a in arguments])
+        outcome = dbtRunner(manifest=parsed, callbacks=[_progress_of(progress)]).invoke([str(a) for a in arguments])
     if outcome.exception is not None:
         raise TransformationFailed(f"dbt {command} did not run: {outcome.exception}")
     return [_node_result(r) for r in getattr(outcome.result, "results", [])]
 
 
-def write_manifest(target: Path) -> Path:
-    """Parses the project (if anything changed) and returns the path of dbt's manifest."""
-    run_dbt("parse", target, {})
-    return target / "manifest.json"
+def prepared_manifest(settings: Settings) -> Path:
+    """dbt's manifest of the project as its files are now; parses it where anything changed since the last time.
+
+    It is named by the content of the project and moved into place, so that processes that prepare it at the same
+    time, or while models are built, never see half of one. Raises TransformationFailed where the project does not
+    parse.
+    """
+    manifest = dbt_target(settings) / "manifests" / f"{_project_hash()}.json"
+    if not (manifest.is_file() and _parsed(manifest).is_file()):
+        manifest.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=manifest.parent) as folder:
+            run_dbt("parse", Path(folder), {})
+            os.replace(Path(folder) / "partial_parse.msgpack", _parsed(manifest))
+            os.replace(Path(folder) / "manifest.json", manifest)
+        for outdated in set(manifest.parent.glob("*.*")) - {manifest, _parsed(manifest)}:
+            outdated.unlink(missing_ok=True)
+    return manifest
+
+
+def _parsed(manifest: Path) -> Path:
+    """The same manifest in the form that dbt itself reads."""
+    return manifest.with_suffix(".msgpack")
+
+
+def _project_hash() -> str:
+    folders = [DBT_PROJECT / name for name in ("macros", "models", "seeds", "tests")]
+    files = [*DBT_PROJECT.glob("*.yml"), *(path for folder in folders for path in folder.rglob("*") if path.is_file())]
+    digest = hashlib.sha256(version("dbt-core").encode())
+    for path in sorted(files):
+        digest.update(f"{path.relative_to(DBT_PROJECT)}\0".encode() + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
 
 
 @contextmanager
@@ -130,15 +195,3 @@ def _progress_of(progress: Callable[[str], None]) -> Callable[[Any], None]:
             progress(f"{info.node_info.node_name} ({info.index} of {info.total})")
 
     return listen
-
-
-def _raise_for(results: list[NodeResult]) -> None:
-    refusals = [m["why"] for r in results if r.status == "error" and (m := REFUSED.search(r.message))]
-    if refusals:
-        raise QualityGateRefused("\n".join(dict.fromkeys(refusals)))
-    broken = [f"{r.unique_id}: {r.message.strip()}" for r in results if r.status == "error"]
-    if broken:
-        raise TransformationFailed("\n".join(broken))
-    failed = [f"{r.unique_id}: {r.failures} failing rows" for r in results if r.status == "fail"]
-    if failed:
-        raise QualityGateRefused("dbt tests failed:\n" + "\n".join(failed))

@@ -105,7 +105,8 @@ def build_candidate(
         for table in tables:
             columns, key = ", ".join(table.columns), ", ".join(table.key)
             connection.execute(
-                f"create table candidate.main.{table.name} as select {columns} from warehouse.main.{table.name} order by {key}"
+                f"create table candidate.main.{table.name} as "
+                f"select {columns} from warehouse.main.{table.name} order by {key}"
             )
         _write_rows(connection, "candidate.main.meta_release", RELEASE_COLUMNS, [vars(identity)])
         _write_rows(connection, "candidate.main.meta_row_accounting", ACCOUNTING_COLUMNS, accounting)

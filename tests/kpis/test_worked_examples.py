@@ -87,10 +87,8 @@ def examples(tmp_path_factory) -> Company:
 
 
 def month(company: Company, table: str, example: str, label: str) -> dict:
-    (row,) = company.rows(
-        table,
-        f"grain = 'month' and segment_dimension = 'region' and segment_value = '{example}' and period_label = '{label}'",
-    )
+    segment = f"segment_dimension = 'region' and segment_value = '{example}'"
+    (row,) = company.rows(table, f"grain = 'month' and {segment} and period_label = '{label}'")
     return row
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import duckdb
 import pytest
 from click.testing import CliRunner
-
 from conftest import Company
+
 from dagster_project.cli import main
 from dagster_project.settings import Settings
 
@@ -43,7 +43,7 @@ def template(tmp_path_factory):
 @pytest.fixture
 def served(template, company):
     """A company with one release: three customers of 100 a month, as of 2024-03-31."""
-    shutil.copytree(template.home, company.home, symlinks=True)
+    shutil.copytree(template.home, company.home, symlinks=True, dirs_exist_ok=True)
     return company
 
 
@@ -123,7 +123,8 @@ def test_a_subscription_of_an_unknown_account_keeps_its_mrr(company, keizoku):
 
 def test_a_test_account_is_in_no_figure(company):
     company.deliver("crm/accounts", "2024-02-29", ACCOUNTS)
-    company.deliver("crm/accounts", "2024-03-31", ACCOUNTS.replace("A3,Company 3,IT,Kanto,1-10,csm_1,2024-01-01 09:00:00,false", "A3,Company 3,IT,Kanto,1-10,csm_1,2024-01-01 09:00:00,true"))  # fmt: skip
+    tested = "A3,Company 3,IT,Kanto,1-10,csm_1,2024-01-01 09:00:00,{}"
+    company.deliver("crm/accounts", "2024-03-31", ACCOUNTS.replace(tested.format("false"), tested.format("true")))
     company.deliver("crm/subscriptions", "2024-03-31", SUBSCRIPTIONS)
     company.night()
     assert company.value(f"select sum(customers) from kpi_mrr where {TOTAL}") == 6
@@ -223,7 +224,7 @@ def test_a_failing_dbt_test_refuses(served, keizoku, monkeypatch):
 
     def with_a_failure(*arguments, **options):
         results = build(*arguments, **options)
-        failed = [r for r in results if r.resource_type == "test"][0]
+        failed = next(r for r in results if r.resource_type == "test")
         broken = type(failed)(**{**vars(failed), "status": "fail", "failures": 2})
         return [broken if r is failed else r for r in results]
 

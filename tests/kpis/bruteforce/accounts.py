@@ -81,9 +81,7 @@ def fct_account_periods(book: Book, segments: Segments, revenue: Revenue, usage:
         users = _with_unknown(usage.users_by_account(period))
         sessions = _with_unknown(usage.sessions_by_account(period))
         cohort = {m.account: m.then for m in revenue.cohort(period)}
-        for account in sorted(
-            movements.keys() | opened.keys() | users.keys() | sessions.keys() | cohort.keys()
-        ):
+        for account in sorted(movements.keys() | opened.keys() | users.keys() | sessions.keys() | cohort.keys()):
             measures = {
                 **_movement_columns(movements.get(account)),
                 "mrr_12m_ago": cohort.get(account, ZERO),

@@ -140,7 +140,7 @@ def test_a_full_copy_of_standard_is_a_valid_folder_of_contracts(tmp_path: Path) 
     ("given", "changed", "message"),
     [
         ("amount, type: decimal", "amount, type: text", "amount.type: found 'text'"),
-        ("name: amount, type: decimal, required: true", "name: amount, type: decimal, required: false", "amount.required"),
+        ("amount, type: decimal, required: true", "amount, type: decimal, required: false", "amount.required"),
         ("key: [subscription_id, product, start_date]", "key: [subscription_id]", "subscriptions.yml:3: key: found"),
     ],
 )

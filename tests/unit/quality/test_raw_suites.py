@@ -48,7 +48,8 @@ ACCOUNTS = (
 )
 SUBSCRIPTIONS = (
     "select 'S' || i as subscription_id, 'A' || i as account_id, 'Suite' as product, 10 as amount, "
-    "'month' as billing_interval, date '2024-01-02' as start_date, cast(null as date) as end_date from range({n}) as r(i)"
+    "'month' as billing_interval, date '2024-01-02' as start_date, cast(null as date) as end_date "
+    "from range({n}) as r(i)"
 )
 SOUND = {
     "crm/accounts": ACCOUNTS.format(n=40),
