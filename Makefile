@@ -11,8 +11,8 @@ nightly: install
 	$(BIN)/keizoku sample --if-empty
 	$(BIN)/keizoku nightly
 dev: install
-	mkdir -p $(DAGSTER_HOME)
-	DAGSTER_HOME=$(DAGSTER_HOME) $(BIN)/dagster dev
+	mkdir -p $(DAGSTER_HOME) && cp dagster.yaml $(DAGSTER_HOME)
+	DAGSTER_HOME=$(DAGSTER_HOME) $(BIN)/dagster dev --host 127.0.0.1
 test: .venv/.installed-test
 	$(BIN)/pytest
 test-long: .venv/.installed-test
