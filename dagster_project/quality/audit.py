@@ -180,7 +180,8 @@ def _great_expectations() -> Any:
     os.environ["GX_ANALYTICS_ENABLED"] = "false"  # it is read once, while the package is imported
     import great_expectations
 
-    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    # this one logger sets its own level to INFO
+    logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
     return great_expectations
 
 
