@@ -107,6 +107,7 @@ def read_deliveries(
     night: Night, progress: Progress = silent, only: set[tuple[str, date]] | None = None
 ) -> ingest_module.IngestReport:
     """Reads what is new, or of it `only` the (extract, extract date) pairs given; refusals are part of the report."""
+    progress("reading new deliveries")
     report = ingest_module.ingest(
         night.settings, night.contracts, night.business, as_of=night.given_as_of, only=only, progress=progress
     )
@@ -157,6 +158,7 @@ def build_models(night: Night, progress: Progress = silent) -> list[transformati
     """
     _require_done(night, "the raw gate")
     _set_done(night, "the transformation", False)
+    progress("building the models")
     results = transformation.build(
         night.settings,
         night.business,
