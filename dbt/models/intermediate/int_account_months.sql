@@ -11,23 +11,13 @@ with months as (
     group by account_id, {{ month_index("day") }}
 ),
 
+-- Every month into which 30 days reach has a row: whoever is counted all through it left the window of 7 days in it, or was active.
 carried as (
     select *,
         coalesce(sum(change_7d) over earlier, 0) as opening_users_7d,
-        coalesce(sum(change_30d) over earlier, 0) as opening_users_30d,
-        lead(month_index) over (partition by account_id order by month_index) as next_month
+        coalesce(sum(change_30d) over earlier, 0) as opening_users_30d
     from months
     window earlier as (partition by account_id order by month_index rows between unbounded preceding and 1 preceding)
-),
-
-spanned as (
-    select account_id, month_index, {{ measures | join(", ") }}, changed_user_weeks, opening_users_7d, opening_users_30d
-    from carried
-    union all
-    -- from the end of January 30 days reach over a February in which nothing happens; they never reach over two months
-    select account_id, month_index + 1, {{ "0, " * (measures | length) }}0, 0, opening_users_30d + change_30d
-    from carried
-    where opening_users_30d + change_30d > 0 and next_month > month_index + 1
 )
 
 select account_id, month_index
@@ -38,5 +28,5 @@ select account_id, month_index
         "least(" ~ month_last_day("month_index") ~ ", " ~ as_of() ~ ")") }} + 1) as bigint) as user_weeks,
     cast(opening_users_7d as bigint) as opening_users_7d,
     cast(opening_users_30d as bigint) as opening_users_30d
-from spanned
+from carried
 where month_index <= {{ month_index(as_of()) }}
