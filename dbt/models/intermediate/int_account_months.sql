@@ -1,4 +1,4 @@
-{%- set measured_until = "least(last_day(day), " ~ as_of() ~ ")" -%}
+{%- set measured_until = "least(" ~ month_last_day(month_index("day")) ~ ", " ~ as_of() ~ ")" -%}
 {%- set measures = ["active_days", "active_users", "users_new_to_month", "users_new_to_quarter", "users_new_to_year", "sessions"] -%}
 with months as (
     select account_id, {{ month_index("day") }} as month_index
