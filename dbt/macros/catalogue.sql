@@ -6,13 +6,29 @@
     {{ return(rows.rows) }}
 {%- endmacro %}
 
-{# The 95 % Wilson score interval of a proportion; `sign` is -1 for the lower and 1 for the upper bound. #}
+{# The 95 % interval of a row, by the catalogue's interval_method; `sign` is -1 for the lower and 1 for the upper bound. NULL where
+   there is no method or nothing to count. #}
+{% macro interval_bound(sign) -%}
+    case when denominator = 0 then null
+        when interval_method = 'wilson' then {{ wilson_bound(sign) }}
+        when interval_method = 'nps' then {{ nps_bound(sign) }} end
+{%- endmacro %}
+
+{% macro z95() %}1.959963984540054{% endmacro %}
+
+{# The Wilson score interval of a proportion. #}
 {% macro wilson_bound(sign) -%}
-    {%- set z = 1.959963984540054 -%}
-    case when interval_method <> 'wilson' or denominator = 0 then null
-        when numerator = {{ "denominator then 1.0" if sign > 0 else "0 then 0.0" }}
+    {%- set z = z95() | float -%}
+    case when numerator = {{ "denominator then 1.0" if sign > 0 else "0 then 0.0" }}
         else
         (numerator / denominator + {{ z * z / 2 }} / denominator {{ "+" if sign > 0 else "-" }} {{ z }} * sqrt(
             numerator / denominator * (1 - numerator / denominator) / denominator + {{ z * z / 4 }} / (denominator * denominator)))
         / (1 + {{ z * z }} / denominator) end
+{%- endmacro %}
+
+{# The normal interval of an NPS in points: every response is 1, 0 or -1, so their squares add up to the `opinions`, promoters plus
+   detractors. Not cut at -100 and 100. #}
+{% macro nps_bound(sign) -%}
+    100 * (numerator / denominator {{ "+" if sign > 0 else "-" }} {{ z95() }} * sqrt(
+        (opinions / denominator - numerator / denominator * (numerator / denominator)) / denominator))
 {%- endmacro %}

@@ -1,9 +1,10 @@
-{# Segments: the total and each configured dimension, by grouping sets in one pass. #}
+{# Segments: the total and each configured dimension, by grouping sets in one pass; `own_dimensions` are columns that segment this one
+   relation beside the configured ones. #}
 
 {% macro all_dimensions() %}{{ return(["plan", "product", "industry", "region", "company_size", "owner", "touch_tier"]) }}{% endmacro %}
 
-{% macro by_segment(relation, measures) -%}
-    {%- set dimensions = var("segment_dimensions") -%}
+{% macro by_segment(relation, measures, own_dimensions=[]) -%}
+    {%- set dimensions = var("segment_dimensions") + own_dimensions -%}
     select grain, period_start,
         case {% for d in dimensions %}when grouping({{ d }}) = 0 then '{{ d }}' {% endfor %}when true then 'total' end as segment_dimension,
         case {% for d in dimensions %}when grouping({{ d }}) = 0 then {{ d }} {% endfor %}when true then 'all' end as segment_value,

@@ -13,7 +13,11 @@ KEYS = {
     "kpi_retention": SEGMENT_KEY,
     "kpi_nrr": SEGMENT_KEY,
     "kpi_ltv": SEGMENT_KEY,
+    "kpi_engagement": SEGMENT_KEY,
+    "kpi_satisfaction": SEGMENT_KEY,
+    "kpi_support": SEGMENT_KEY,
     "kpi_values": ["metric_id", *SEGMENT_KEY],
+    "fct_engagement_daily": ["date", "segment_dimension", "segment_value"],
     "fct_account_periods": ["account_id", "grain", "period_start"],
     "dim_accounts": ["account_id"],
 }
@@ -42,6 +46,6 @@ def test_every_cell(name, table, request, recomputed):
     assert len(found) > 100
     if table == "kpi_values":
         catalogue = {metric for (metric,) in company.query("select metric_id from dim_metrics")}
-        assert len(catalogue) >= 18
+        assert len(catalogue) >= 38
         expected = [row for row in expected if row["metric_id"] in catalogue]
     assert_tables_equal(expected, found, KEYS[table])

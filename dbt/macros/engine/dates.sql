@@ -17,6 +17,11 @@
     {{ month_index(day) }} - case when {{ day }} = last_day({{ day }}) then 0 else 1 end
 {%- endmacro %}
 
+{# Which month, quarter or year of the fiscal calendar a day lies in, as a number that counts up; `months` is 1, 3 or 12. #}
+{% macro fiscal_bucket(day, months) -%}
+    {{ whole_division(month_index(day) ~ " - " ~ (var("fiscal_year_start_month") - 1), months) }}
+{%- endmacro %}
+
 {% macro whole_division(dividend, divisor) -%}
     (({{ dividend }}) // ({{ divisor }}))
 {%- endmacro %}

@@ -6,6 +6,8 @@ with keys as (
     union
     select grain, period_start, account_id from {{ ref("int_account_tickets") }}
     union
+    select grain, period_start, account_id from {{ ref("int_counted_responses") }}
+    union
     select grain, period_start, account_id from {{ ref("int_account_purchases") }}
 )
 

@@ -6,5 +6,7 @@ from (
     union all
     select min(opened_on) from {{ ref("int_tickets") }}
     union all
+    select min(responded_on) from {{ ref("int_responses") }}
+    union all
     select min(issued_on) from {{ ref("int_invoices") }}
 ) as sources

@@ -5,9 +5,9 @@ with events as (
         and account_id not in (select account_id from {{ ref("int_accounts") }} where is_test)
 )
 
--- where the extract has no user ids at all, the account stands for one user
+-- where the extract has no user ids at all, the account stands for one user, if there is one
 select account_id, event_date as activity_date,
-    case when (select count(user_id) = 0 from events) then account_id else user_id end as user_id,
+    case when (select count(user_id) = 0 from events) then nullif(account_id, '(unknown)') else user_id end as user_id,
     cast(count(*) as bigint) as events
 from events
 group by account_id, event_date, user_id

@@ -3,6 +3,9 @@
 -- depends_on: {{ ref("kpi_retention") }}
 -- depends_on: {{ ref("kpi_nrr") }}
 -- depends_on: {{ ref("kpi_ltv") }}
+-- depends_on: {{ ref("kpi_engagement") }}
+-- depends_on: {{ ref("kpi_satisfaction") }}
+-- depends_on: {{ ref("kpi_support") }}
 -- depends_on: {{ ref("metrics") }}
 with metric_rows as (
     {% for m in catalogue() -%}
@@ -11,6 +14,7 @@ with metric_rows as (
         cast({{ m.numerator or "null" }} as double) as numerator,
         cast({{ m.denominator or "null" }} as double) as denominator,
         '{{ m.interval_method or "" }}' as interval_method,
+        cast({{ "promoters + detractors" if m.interval_method == "nps" else "null" }} as double) as opinions,
         coalesce({{ m.sample or "null" }} < {{ var("small_sample") }}, false) as is_small_sample
     from {{ ref(m.table_name) }}
     {{ "union all" if not loop.last }}
@@ -20,7 +24,7 @@ with metric_rows as (
 
 select metric_id, grain, period_start, segment_dimension, segment_value, period_end,
     value, numerator, denominator,
-    {{ wilson_bound(-1) }} as ci_low,
-    {{ wilson_bound(1) }} as ci_high,
+    {{ interval_bound(-1) }} as ci_low,
+    {{ interval_bound(1) }} as ci_high,
     is_complete, is_small_sample
 from metric_rows

@@ -1,7 +1,8 @@
 """A candidate small enough to check by hand.
 
 Two accounts: A1 pays 100 from January and 120 from February; A2 pays 50 and is lost on 1 February. One plan, so
-the segment `plan`/`Basic` equals the total. The fiscal year starts in April.
+the segment `plan`/`Basic` equals the total. The fiscal year starts in April. On 10 January one user of A1 was there
+for half an hour, A1 answered three surveys and opened a ticket, answered in an hour and resolved on 1 February.
 """
 
 from __future__ import annotations
@@ -73,7 +74,41 @@ KPI = {
         (RATIO, "average_purchase_value", "null"), (RATIO, "purchases_per_customer_month", "null"),
         (RATIO, "ltv_purchase", "null"), (RATIO, "ltv_realised_average", "null"),
     ],
+    "kpi_engagement": [
+        (COUNT, "active_users", "used"), (RATIO, "active_users_daily_average", "used / days"),
+        (RATIO, "active_users_weekly_average", "week_days / days"),
+        (RATIO, "stickiness", "case when used = 1 and grain = 'month' then 1 / days end"),
+        (COUNT, "active_accounts", "used"), (COUNT, "customers_in_period", "closing_n + same_period_n"),
+        (COUNT, "active_customers", "used"), (RATIO, "active_account_rate", "used / (closing_n + same_period_n)"),
+        (COUNT, "seats", "closing_n"), (RATIO, "seat_utilisation", "used / closing_n"), (COUNT, "sessions", "used"),
+        (RATIO, "sessions_per_active_user", "used / nullif(used, 0)"),
+        (RATIO, "session_minutes_average", "case when used = 1 then 30 end"),
+        (RATIO, "session_minutes_median", "case when used = 1 then 30 end"), ("{}", "is_account_level", "false"),
+    ],
+    "kpi_satisfaction": [
+        (COUNT, "nps_responses", "2 * used"), (COUNT, "promoters", "used"), (COUNT, "passives", "used"),
+        (COUNT, "detractors", "0"), (RATIO, "nps", "case when used = 1 then 50 end"), (COUNT, "csat_responses", "used"),
+        (COUNT, "csat_satisfied", "used"), (RATIO, "csat_rate", "used / nullif(used, 0)"),
+        (RATIO, "csat_average", "case when used = 1 then 4 end"),
+    ],
+    "kpi_support": [
+        (COUNT, "tickets_opened", "used"), (COUNT, "tickets_resolved", "resolved"),
+        (COUNT, "ticket_backlog", "case when until < date '2024-02-01' then 1 else 0 end"),
+        (RATIO, "ticket_resolution_hours_median", "case when resolved = 1 then 528 end"),
+        (RATIO, "ticket_resolution_hours_p90", "case when resolved = 1 then 528 end"),
+        (RATIO, "ticket_resolution_hours_mean", "case when resolved = 1 then 528 end"),
+        (RATIO, "first_response_hours_median", "case when used = 1 then 1 end"),
+    ],
 }  # fmt: skip
+
+# What the figures of usage and service come from: the period's last day measured, and whether its days hold 10 January,
+# how many of the 7 days from then on, and 1 February.
+ACTIVITY = (
+    "least(period_end, cast(? as date)) as until, until - period_start + 1 as days, "
+    "cast(period_start <= date '2024-01-10' as bigint) as used, "
+    "used * (least(until, date '2024-01-16') - date '2024-01-10' + 1) as week_days, "
+    "cast(date '2024-02-01' between period_start and until as bigint) as resolved"
+)
 
 # metric: table, column, numerator, denominator
 VALUES = {
@@ -97,6 +132,24 @@ VALUES = {
     "grr_12m": ("kpi_nrr", "grr_12m", "gross_retained_12m_mrr", "cohort_12m_mrr"),
     "ltv": ("kpi_ltv", "ltv", "null", "null"),
     "average_lifetime_months": ("kpi_ltv", "average_lifetime_months", "null", "null"),
+    "stickiness": ("kpi_engagement", "stickiness", "active_users_daily_average", "active_users"),
+    "active_account_rate": ("kpi_engagement", "active_account_rate", "active_customers", "customers_in_period"),
+    "seat_utilisation": ("kpi_engagement", "seat_utilisation", "active_users", "seats"),
+    "sessions_per_active_user": ("kpi_engagement", "sessions_per_active_user", "sessions", "active_users"),
+    "nps": ("kpi_satisfaction", "nps", "promoters - detractors", "nps_responses"),
+    "csat_rate": ("kpi_satisfaction", "csat_rate", "csat_satisfied", "csat_responses"),
+    **{
+        name: (table, name, "null", "null")
+        for table, names in {
+            "kpi_engagement": ["active_users", "active_users_daily_average", "active_users_weekly_average", "sessions",
+                               "session_minutes_average", "session_minutes_median"],
+            "kpi_satisfaction": ["csat_average"],
+            "kpi_support": ["tickets_opened", "tickets_resolved", "ticket_backlog", "ticket_resolution_hours_median",
+                            "ticket_resolution_hours_p90", "ticket_resolution_hours_mean",
+                            "first_response_hours_median"],
+        }.items()
+        for name in names
+    },
 }  # fmt: skip
 
 
@@ -127,9 +180,20 @@ def _write_kpis(connection: duckdb.DuckDBPyConnection, as_of: dt.date) -> None:
     for table, columns in KPI.items():
         selected = ", ".join(f"{cast.format(formula)} as {name}" for cast, name, formula in columns)
         connection.execute(
-            f"create table {table} as with f as (select *, {closing} from flows) select grain, period_start, "
-            f"period_end, period_label, is_complete, segment_dimension, segment_value, {selected} from f"
+            f"create table {table} as with f as (select *, {closing}, {ACTIVITY} from flows) select grain, "
+            f"period_start, period_end, period_label, is_complete, segment_dimension, segment_value, {selected} from f",
+            [as_of],
         )
+    connection.execute(
+        "create table fct_engagement_daily as select cast(unnest(generate_series(date '2024-01-10', cast(? as date), "
+        "interval 1 day)) as date) as date, segment_dimension, segment_value, "
+        "cast(date = date '2024-01-10' as bigint) as active_users, "
+        "cast(date <= date '2024-01-16' as bigint) as active_users_7d, "
+        "cast(date <= date '2024-02-08' as bigint) as active_users_30d, active_users as active_accounts, "
+        "active_users as sessions, false as is_account_level "
+        "from (select distinct segment_dimension, segment_value from flows)",
+        [as_of],
+    )
 
 
 def _write_values(connection: duckdb.DuckDBPyConnection) -> None:
@@ -167,8 +231,9 @@ def _write_accounts(connection: duckdb.DuckDBPyConnection, as_of: dt.date) -> No
         "active_users BIGINT, sessions BIGINT, tickets_opened BIGINT)"
     )
     for account, grain, start, opening, closing, movement in balances:
+        used = int(account == "A1" and start <= dt.date(2024, 1, 10))
         row = (account, grain, start, "Basic", *["(unknown)"] * 6, opening, 0, closing, movement, closing - opening,
-               opening > 0, closing > 0, 0, 0, 0, 0)  # fmt: skip
+               opening > 0, closing > 0, 0, used, used, used)  # fmt: skip
         connection.execute(f"insert into fct_account_periods values ({', '.join('?' * len(row))})", row)
     current = {"A1": 100, "A2": 50} if as_of == MID_JANUARY else {"A1": 120, "A2": 0}
     connection.execute(

@@ -1,0 +1,32 @@
+{%- set measured_until = "least(" ~ month_last_day(month_index("day")) ~ ", " ~ as_of() ~ ")" -%}
+{%- set measures = ["active_days", "active_users", "users_new_to_month", "users_new_to_quarter", "users_new_to_year", "sessions"] -%}
+with months as (
+    select account_id, {{ month_index("day") }} as month_index
+        {%- for m in measures %}, sum({{ m }}) as {{ m }}{% endfor %},
+        sum(change_7d) as change_7d,
+        sum(change_30d) as change_30d,
+        -- a change counts on every day from its own to the last one measured of the month
+        sum(change_7d * greatest(0, {{ days_between("day", measured_until) }} + 1)) as changed_user_weeks
+    from {{ ref("int_account_days") }}
+    group by account_id, {{ month_index("day") }}
+),
+
+-- Every month into which 30 days reach has a row: whoever is counted all through it left the window of 7 days in it, or was active.
+carried as (
+    select *,
+        coalesce(sum(change_7d) over earlier, 0) as opening_users_7d,
+        coalesce(sum(change_30d) over earlier, 0) as opening_users_30d
+    from months
+    window earlier as (partition by account_id order by month_index rows between unbounded preceding and 1 preceding)
+)
+
+select account_id, month_index
+    {%- for m in measures %},
+    cast({{ m }} as bigint) as {{ "user_days" if m == "active_users" else m }}
+    {%- endfor %},
+    cast(changed_user_weeks + opening_users_7d * ({{ days_between(month_first_day("month_index"),
+        "least(" ~ month_last_day("month_index") ~ ", " ~ as_of() ~ ")") }} + 1) as bigint) as user_weeks,
+    cast(opening_users_7d as bigint) as opening_users_7d,
+    cast(opening_users_30d as bigint) as opening_users_30d
+from carried
+where month_index <= {{ month_index(as_of()) }}
