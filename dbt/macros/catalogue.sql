@@ -9,7 +9,7 @@
 {# The 95 % Wilson score interval of a proportion; `sign` is -1 for the lower and 1 for the upper bound. #}
 {% macro wilson_bound(sign) -%}
     {%- set z = 1.959963984540054 -%}
-    case when interval_method <> 'wilson' or denominator = 0 then null
+    case when interval_method <> 'wilson' or value is null or denominator = 0 then null
         when numerator = {{ "denominator then 1.0" if sign > 0 else "0 then 0.0" }}
         else
         (numerator / denominator + {{ z * z / 2 }} / denominator {{ "+" if sign > 0 else "-" }} {{ z }} * sqrt(

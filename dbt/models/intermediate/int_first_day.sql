@@ -7,4 +7,8 @@ from (
     select min(opened_on) from {{ ref("int_tickets") }}
     union all
     select min(issued_on) from {{ ref("int_invoices") }}
+    union all
+    select min(signed_up_on) from {{ ref("int_signups") }}
+    union all
+    select min(ended_on) from {{ ref("int_trials") }}
 ) as sources

@@ -3,6 +3,9 @@
 -- depends_on: {{ ref("kpi_retention") }}
 -- depends_on: {{ ref("kpi_nrr") }}
 -- depends_on: {{ ref("kpi_ltv") }}
+-- depends_on: {{ ref("kpi_expansion") }}
+-- depends_on: {{ ref("kpi_onboarding") }}
+-- depends_on: {{ ref("kpi_trials") }}
 -- depends_on: {{ ref("metrics") }}
 with metric_rows as (
     {% for m in catalogue() -%}
