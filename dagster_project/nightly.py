@@ -37,6 +37,7 @@ from dagster_project.settings import (
     Settings,
     load_business_settings,
 )
+from dagster_project.targets import load_targets
 
 Progress = Callable[[str], None]
 
@@ -111,11 +112,21 @@ def ingest(
 
 
 def audit_raw(night: Night, progress: Progress = silent) -> AuditReport:
-    """The raw gate on what the transformation is about to read. Raises QualityGateRefused."""
+    """The raw gate on what the transformation is about to read.
+
+    Raises ConfigurationError for targets that are none, QualityGateRefused for deliveries that do not pass.
+    """
     progress("auditing the raw extracts")
     extracts = [raw_gate.RawExtract(c.system, c.name, c.mode, c.schema_types) for c in night.contracts.values()]
     accounting = [asdict(row) for row in ingest_module.read_accounting(night.settings, night.contracts, night.as_of)]
-    report = raw_gate.raw_audit(night.settings.lake, extracts, night.as_of, accounting, EXPECTATIONS / "raw")
+    report = raw_gate.raw_audit(
+        night.settings.lake,
+        extracts,
+        night.as_of,
+        accounting,
+        EXPECTATIONS / "raw",
+        targets=[asdict(target) for target in load_targets(night.settings)],
+    )
     _keep(_raw_audit_file(night.settings), report.results)
     _require_accepted(report)
     return report
@@ -211,7 +222,7 @@ def _identity(night: Night, accounting: list[dict[str, Any]]) -> candidate.Relea
         input_hash=input_hash,
         contracts_hash=contracts_module.contracts_hash(night.contracts),
         expectations_hash=_hash("".join(p.read_text() for p in sorted(EXPECTATIONS.rglob("*.json")))),
-        settings_hash=_hash(night.business.model_dump_json()),
+        settings_hash=_hash(f"{night.business.model_dump_json()} {load_targets(night.settings)}"),
         previous_release_id=served.release_id if served else None,
     )
 

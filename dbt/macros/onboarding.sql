@@ -10,7 +10,7 @@
 {% macro onboarding_event_steps() -%}
     {%- set steps = [] -%}
     {%- for step in var("onboarding").steps | unique if step.startswith("event:") -%}
-        {%- set parts = modules.re.match("event:(.+?)(?:>=([0-9]+))?$", step) -%}
+        {%- set parts = modules.re.match("event:(.+?)(?:>=([1-9][0-9]*))?$", step) -%}
         {%- do steps.append({"step": step, "event_name": parts.group(1), "needed": (parts.group(2) or "1") | int}) -%}
     {%- endfor -%}
     {{ return(steps) }}
