@@ -196,6 +196,27 @@ def test_a_broken_cell_fails(candidate, table, expectation, sql):
     assert (table, expectation) in failed_on(candidate, [table], sql)
 
 
+def test_tables_without_their_extract_may_be_empty(candidate):
+    assert failed_on(candidate, ["kpi_trials", "kpi_onboarding"], "delete from {t}") == set()
+
+
+REVENUE_TABLES = ["kpi_mrr", "kpi_churn", "kpi_retention", "kpi_nrr", "kpi_expansion"]
+
+
+@pytest.mark.parametrize("table", REVENUE_TABLES)
+def test_revenue_tables_are_empty_only_where_nobody_ever_paid(candidate, table):
+    assert (table, "covers_as_of_date") in failed_on(candidate, [table], "delete from {t}")
+
+
+def test_a_company_without_subscriptions_has_no_revenue_tables(candidate):
+    with duckdb.connect(str(candidate)) as connection:
+        connection.execute("update dim_accounts set first_paid_date = null")
+        for table in REVENUE_TABLES:
+            connection.execute(f"delete from {table}")
+    report = audit(candidate, PUBLISHED, tables={f"published/{table}": table for table in REVENUE_TABLES})
+    assert report.is_accepted, render_failures(report)
+
+
 def test_every_published_expectation_is_broken_by_a_test_here(sound):
     broken = {(table, expectation) for table, expectation, _ in BROKEN}
     broken |= {(table, expectation) for table in KPI_TABLES for expectation in BROKEN_KPI_TABLES}
