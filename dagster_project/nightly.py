@@ -36,6 +36,7 @@ from dagster_project.settings import (
     Settings,
     load_business_settings,
 )
+from dagster_project.targets import load_targets
 
 Progress = Callable[[str], None]
 
@@ -129,10 +130,20 @@ def audit_raw(night: Night, progress: Progress = silent) -> AuditReport:
 
 
 def raw_report(night: Night, progress: Progress = silent) -> AuditReport:
-    """The outcome of the raw gate, kept for the candidate; the caller refuses."""
+    """The outcome of the raw gate, kept for the candidate; the caller refuses.
+
+    Raises ConfigurationError for targets that are none.
+    """
     progress("auditing the raw extracts")
     extracts = [raw_gate.RawExtract(c.system, c.name, c.mode, c.schema_types) for c in night.contracts.values()]
-    report = raw_gate.raw_audit(night.settings.lake, extracts, night.as_of, accounting(night), EXPECTATIONS / "raw")
+    report = raw_gate.raw_audit(
+        night.settings.lake,
+        extracts,
+        night.as_of,
+        accounting(night),
+        EXPECTATIONS / "raw",
+        targets=[asdict(target) for target in load_targets(night.settings)],
+    )
     _keep(_raw_audit_file(night.settings), report.results)
     _set_done(night, "the raw gate", report.is_accepted)
     return report
@@ -285,7 +296,7 @@ def _identity(night: Night, rows: list[dict[str, Any]]) -> candidate.ReleaseIden
         input_hash=input_hash,
         contracts_hash=contracts_module.contracts_hash(night.contracts),
         expectations_hash=_hash("".join(p.read_text() for p in sorted(EXPECTATIONS.rglob("*.json")))),
-        settings_hash=_hash(night.business.model_dump_json()),
+        settings_hash=_hash(f"{night.business.model_dump_json()} {load_targets(night.settings)}"),
         previous_release_id=served.release_id if served else None,
     )
 

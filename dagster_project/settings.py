@@ -7,6 +7,7 @@ what the numbers mean. The latter are dbt vars with their defaults in `dbt/dbt_p
 
 from __future__ import annotations
 
+import re
 import zoneinfo
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,6 +20,9 @@ PROJECT_ROOT = Path(__file__).resolve().parents[1]
 DBT_PROJECT = PROJECT_ROOT / "dbt"
 EXPECTATIONS = PROJECT_ROOT / "expectations"
 SHIPPED_CONTRACTS = PROJECT_ROOT / "dagster_project" / "contracts"
+
+# A step of the onboarding that is counted in usage; without a number, once is enough.
+EVENT_STEP = re.compile(r"event:(?P<event_name>(?:(?!>=).)+)(?:>=(?P<needed>[1-9][0-9]*))?")
 
 SEGMENT_DIMENSIONS = ("plan", "product", "industry", "region", "company_size", "owner", "touch_tier")
 
@@ -119,9 +123,17 @@ class _Business(BaseModel):
 class Onboarding(_Business):
     """When an account counts as onboarded (KPI_SPEC section 3)."""
 
-    steps: list[str]
+    steps: list[Annotated[str, Field(min_length=1)]]
     require: Literal["all", "any"]
     within_days: Annotated[int, Field(ge=0)]
+
+    @field_validator("steps")
+    @classmethod
+    def _countable_events(cls, steps: list[str]) -> list[str]:
+        for step in steps:
+            if step.startswith("event:") and not EVENT_STEP.fullmatch(step):
+                raise ValueError(f"{step!r} is no event:<event_name> or event:<event_name>>=n with n from 1")
+        return steps
 
 
 class TouchTiers(_Business):

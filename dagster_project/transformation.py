@@ -22,6 +22,7 @@ from typing import Any
 import duckdb
 
 from dagster_project.settings import DBT_PROJECT, BusinessSettings, QualityGateRefused, Settings
+from dagster_project.targets import load_targets, write_targets
 
 REFUSED = re.compile(r"refused: (?P<why>[^\n]+)")
 
@@ -53,7 +54,8 @@ def build(
 ) -> list[NodeResult]:
     """Builds and tests every model as of a date; returns one result per node, in the order they ran.
 
-    Failures are results: `require_success` judges them. Raises TransformationFailed where dbt could not start.
+    Failures are results: `require_success` judges them. Raises ConfigurationError for targets that are none,
+    TransformationFailed where dbt could not start.
     """
     settings.warehouse.parent.mkdir(parents=True, exist_ok=True)
     variables = {
@@ -64,6 +66,7 @@ def build(
         "subscriptions_in_place_changes": in_place_changes,
         "threads": settings.threads or os.cpu_count(),
         "memory_limit": settings.memory_limit or "80%",
+        **_targets_variable(settings),
     }
     # unit tests try the models and not the data: they belong to the test suite, not to every night
     options = ["--exclude-resource-type", "unit_test"]
@@ -91,6 +94,14 @@ def row_counts(settings: Settings, tables: Iterable[str]) -> dict[str, int]:
         return {
             name: connection.execute(f'select count(*) from "{name}"').fetchone()[0] for name in tables if name in known
         }
+
+
+def _targets_variable(settings: Settings) -> dict[str, str]:
+    """The var naming the targets that replace the seed, as validated; without KEIZOKU_TARGETS the seed serves."""
+    targets = load_targets(settings)
+    if settings.targets is None:
+        return {}
+    return {"targets": str(write_targets(targets, settings.warehouse.parent / "kpi_targets.csv"))}
 
 
 def dbt_target(settings: Settings) -> Path:

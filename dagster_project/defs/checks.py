@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 
 from dagster_project import nightly
+from dagster_project.defs.ingest import DELIVERIES
 from dagster_project.defs.publish import CANDIDATE
 from dagster_project.defs.resources import NightResource
 from dagster_project.extracts.contract import load_contracts
@@ -14,12 +15,15 @@ from dagster_project.quality.results import AuditReport, Guidance, QualityResult
 from dagster_project.quality.suites import SQL_EXPECTATION, Planned, Suite, read_suite, suite_names, suite_path
 from dagster_project.settings import EXPECTATIONS, load_settings
 
+TARGETS = "raw/targets"
+
 Audit = Callable[[nightly.Night, nightly.Progress], AuditReport]
 
 
 def raw_suites(extracts: Iterable[str]) -> list[Suite]:
-    """The suites of the extracts in force, and the one of all deliveries. Raises SuiteError for an unusable file."""
-    wanted = {"raw/deliveries", *(f"raw/{extract}" for extract in extracts)}
+    """The suites of the extracts in force, of all deliveries and of the targets. Raises SuiteError for an unusable
+    file."""
+    wanted = {"raw/deliveries", TARGETS, *(f"raw/{extract}" for extract in extracts)}
     return [suite for suite in _suites("raw") if suite.name in wanted]
 
 
@@ -41,10 +45,13 @@ def check_name(planned: Planned, table: str = "") -> str:
 
 
 def raw_specs(suites: Iterable[Suite]) -> dict[tuple, dg.AssetCheckSpec]:
-    """Checks on the raw assets by the key of their result; a suite is named as its asset is."""
+    """Checks on the raw assets by the key of their result; a suite is named as its asset is, but the targets are a
+    file of settings and no asset of their own."""
     return {
-        (suite.name, planned.expectation, planned.column_name): _spec(
-            suite, planned, check_name(planned), dg.AssetKey(suite.name.split("/"))
+        (suite.name, planned.expectation, planned.column_name): (
+            _spec(suite, planned, check_name(planned, "targets"), DELIVERIES)
+            if suite.name == TARGETS
+            else _spec(suite, planned, check_name(planned), dg.AssetKey(suite.name.split("/")))
         )
         for suite in suites
         for planned in suite.planned

@@ -252,7 +252,7 @@ def _counts(planned: Planned, success: bool, result: Mapping[str, Any], rows: in
         unexpected = int(result["observed_value"])
         return unexpected, f"{unexpected} unexpected, {rows} rows read"
     if "unexpected_count" in result:
-        unexpected = int(result["unexpected_count"]) if rows else 0  # None of an empty table
+        unexpected = int(result["unexpected_count"] or 0)  # None for a table without rows
         return unexpected, f"{unexpected} unexpected of {rows} rows"
     observed = result.get("observed_value")
     is_aggregate = isinstance(observed, int | float | Decimal | dt.date)

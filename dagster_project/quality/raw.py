@@ -3,6 +3,7 @@
 The scratch file holds, beside one view `<system>__<extract>` per extract:
 `deliveries`: the row accounting as given;
 `volumes`: system, extract, extract_date, accepted_rows, age (0 newest delivery, 1 the one before), from the lake;
+`targets`: the KPI targets in use;
 `audit_date`: one row, as_of.
 """
 
@@ -32,6 +33,18 @@ ACCOUNTING_COLUMNS = {
     "quarantined_rows": "BIGINT",
     "superseded_rows": "BIGINT",
     "status": "VARCHAR",
+}
+
+TARGET_COLUMNS = {
+    "metric_id": "VARCHAR",
+    "grain": "VARCHAR",
+    "segment_dimension": "VARCHAR",
+    "segment_value": "VARCHAR",
+    "valid_from": "DATE",
+    "target": "DOUBLE",
+    "warning_threshold": "DOUBLE",
+    "owner": "VARCHAR",
+    "reviewed_on": "DATE",
 }
 
 # The lake's zero-row file that gives every extract its columns.
@@ -69,18 +82,20 @@ def raw_audit(
     as_of: dt.date,
     deliveries: Iterable[Mapping[str, Any]],
     suites_folder: Path,
+    targets: Iterable[Mapping[str, Any]] = (),
 ) -> AuditReport:
-    """Audit what dbt is about to read: deliveries up to `as_of`, of snapshots only the newest.
+    """Audit what dbt is about to read: deliveries up to `as_of`, of snapshots only the newest, and the targets.
 
-    `deliveries` are rows of the accounting (keys of ACCOUNTING_COLUMNS). An extract without a suite is a warning.
+    `deliveries` are rows of the accounting (keys of ACCOUNTING_COLUMNS), `targets` have the keys of TARGET_COLUMNS.
+    An extract without a suite is a warning.
     """
     extracts = sorted(extracts, key=lambda extract: extract.name)
     suites = {f"{suites_folder.name}/{e.name}": e.view for e in extracts}
     present = {name: view for name, view in suites.items() if suite_path(suites_folder, name).is_file()}
-    tables = {**present, f"{suites_folder.name}/deliveries": "deliveries"}
+    tables = {**present, **{f"{suites_folder.name}/{name}": name for name in ("deliveries", "targets")}}
     with tempfile.TemporaryDirectory(prefix="keizoku-raw-") as folder:
         database = Path(folder) / "raw.duckdb"
-        build_scratch(database, lake, extracts, as_of, deliveries)
+        build_scratch(database, lake, extracts, as_of, deliveries, targets)
         report = audit(database, suites_folder, tables=tables)
     return _with_warnings(report, sorted(set(suites) - set(present)))
 
@@ -91,14 +106,13 @@ def build_scratch(
     extracts: Sequence[RawExtract],
     as_of: dt.date,
     deliveries: Iterable[Mapping[str, Any]],
+    targets: Iterable[Mapping[str, Any]] = (),
 ) -> None:
     """Write the scratch file that the module's docstring describes."""
     with duckdb.connect(str(database)) as connection:
         connection.execute("create table audit_date as select cast(? as date) as as_of", [as_of])
-        connection.execute(f"create table deliveries ({', '.join(f'{n} {t}' for n, t in ACCOUNTING_COLUMNS.items())})")
-        rows = [[row[name] for name in ACCOUNTING_COLUMNS] for row in deliveries]
-        if rows:
-            connection.executemany(f"insert into deliveries values ({', '.join('?' * len(ACCOUNTING_COLUMNS))})", rows)
+        _create_table(connection, "deliveries", ACCOUNTING_COLUMNS, deliveries)
+        _create_table(connection, "targets", TARGET_COLUMNS, targets)
         connection.execute(
             "create table volumes "
             "(system VARCHAR, extract VARCHAR, extract_date DATE, accepted_rows BIGINT, age BIGINT)"
@@ -108,6 +122,15 @@ def build_scratch(
             _create_view(connection, lake, extract, dates)
             for age, date in enumerate(dates[:2]):
                 _insert_volume(connection, lake, extract, date, age)
+
+
+def _create_table(
+    connection: duckdb.DuckDBPyConnection, name: str, columns: Mapping[str, str], rows: Iterable[Mapping[str, Any]]
+) -> None:
+    connection.execute(f"create table {name} ({', '.join(f'{n} {t}' for n, t in columns.items())})")
+    values = [[row[column] for column in columns] for row in rows]
+    if values:
+        connection.executemany(f"insert into {name} values ({', '.join('?' * len(columns))})", values)
 
 
 def delivered_dates(lake: Path, extract: RawExtract, as_of: dt.date) -> list[dt.date]:

@@ -9,7 +9,7 @@
 {# The 95 % interval of a row, by the catalogue's interval_method; `sign` is -1 for the lower and 1 for the upper bound. NULL where
    there is no method or nothing to count. #}
 {% macro interval_bound(sign) -%}
-    case when denominator = 0 then null
+    case when denominator = 0 or value is null then null
         when interval_method = 'wilson' then {{ wilson_bound(sign) }}
         when interval_method = 'nps' then {{ nps_bound(sign) }} end
 {%- endmacro %}

@@ -23,3 +23,9 @@ from (
 ) as candidates
 where newest = 1
 {%- endmacro %}
+
+{# Money x the setting gross_margin, rounded half away from zero to 4 decimals, exactly. #}
+{% macro times_margin(amount) -%}
+    {{ money("case when " ~ amount ~ " < 0 then -1 else 1 end * " ~ money_from_ten_thousandths(half_up_ratio(
+        whole_units("abs(" ~ amount ~ ")", 4) ~ " * " ~ whole_units(var("gross_margin"), 9), 10 ** 9))) }}
+{%- endmacro %}

@@ -1,16 +1,15 @@
-{# Segments: the total and each configured dimension, by grouping sets in one pass; `own_dimensions` are columns that segment this one
-   relation beside the configured ones. #}
+{# Segments: the total and each configured dimension, by grouping sets in one pass, within every value of `keys`; `own_dimensions` are
+   columns that segment this one relation beside the configured ones. #}
 
-{% macro all_dimensions() %}{{ return(["plan", "product", "industry", "region", "company_size", "owner", "touch_tier"]) }}{% endmacro %}
-
-{% macro by_segment(relation, measures, own_dimensions=[]) -%}
+{% macro by_segment(relation, measures, keys=["grain", "period_start"], own_dimensions=[]) -%}
     {%- set dimensions = var("segment_dimensions") + own_dimensions -%}
-    select grain, period_start,
+    {%- set key = keys | join(", ") -%}
+    select {{ key }},
         case {% for d in dimensions %}when grouping({{ d }}) = 0 then '{{ d }}' {% endfor %}when true then 'total' end as segment_dimension,
         case {% for d in dimensions %}when grouping({{ d }}) = 0 then {{ d }} {% endfor %}when true then 'all' end as segment_value,
         {{ measures }}
     from {{ relation }}
-    group by grouping sets ((grain, period_start){% for d in dimensions %}, (grain, period_start, {{ d }}){% endfor %})
+    group by grouping sets (({{ key }}){% for d in dimensions %}, ({{ key }}, {{ d }}){% endfor %})
 {%- endmacro %}
 
 {# Every segment value ever seen in `relation` in every period from the grain's first one on, gaps included. #}

@@ -9,6 +9,14 @@ with keys as (
     select grain, period_start, account_id from {{ ref("int_counted_responses") }}
     union
     select grain, period_start, account_id from {{ ref("int_account_purchases") }}
+    union
+    select m.grain, m.period_start, u.account_id
+    from {{ ref("int_signups") }} u
+    join {{ ref("int_period_months") }} m on m.month_index = {{ month_index("u.signed_up_on") }}
+    union
+    select m.grain, m.period_start, t.account_id
+    from {{ ref("int_trials") }} t
+    join {{ ref("int_period_months") }} m on m.month_index = {{ month_index("t.ended_on") }}
 )
 
 select k.grain, k.period_start, k.account_id, p.measured_on,

@@ -1,3 +1,4 @@
+-- purchases in the trailing window and, where the lifetime comes from them, in the 12 months before it
 with months as (
     select account_id, {{ month_index("issued_on") }} as month_index, count(*) as purchases, sum(amount) as purchased_amount
     from {{ ref("int_invoices") }}
@@ -6,8 +7,9 @@ with months as (
 )
 
 select w.grain, w.period_start, m.account_id,
-    cast(sum(m.purchases) as bigint) as purchases,
-    {{ money("sum(m.purchased_amount)") }} as purchased_amount
+    cast(coalesce(sum(m.purchases) filter (where m.month_index >= w.window_first_month), 0) as bigint) as purchases,
+    {{ money("coalesce(sum(m.purchased_amount) filter (where m.month_index >= w.window_first_month), 0)") }} as purchased_amount,
+    cast(coalesce(sum(m.purchases) filter (where m.month_index < w.window_first_month), 0) as bigint) as prior_purchases
 from months m
-join {{ ref("int_trailing_windows") }} w on m.month_index between w.window_first_month and w.window_last_month
+join {{ ref("int_trailing_windows") }} w on m.month_index between w.purchases_from_month and w.window_last_month
 group by w.grain, w.period_start, m.account_id

@@ -9,4 +9,8 @@ from (
     select min(responded_on) from {{ ref("int_responses") }}
     union all
     select min(issued_on) from {{ ref("int_invoices") }}
+    union all
+    select min(signed_up_on) from {{ ref("int_signups") }}
+    union all
+    select min(ended_on) from {{ ref("int_trials") }}
 ) as sources

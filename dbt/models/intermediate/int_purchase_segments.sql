@@ -6,6 +6,8 @@ with purchasers as (
 )
 
 {{ by_segment("purchasers", "
-    count(*) as purchasers,
+    count(*) filter (where purchases > 0) as purchasers,
+    count(*) filter (where prior_purchases > 0) as prior_purchasers,
+    count(*) filter (where prior_purchases > 0 and purchases = 0) as lost_purchasers,
     cast(sum(purchases) as bigint) as purchases,
     " ~ money("sum(purchased_amount)") ~ " as purchased_amount") }}

@@ -1,22 +1,24 @@
 with measured as (
-    select r.*, l.months, l.opening_customers as pooled_opening, l.churned_customers as pooled_churned,
+    select l.*, q.period_end, q.period_label, q.is_complete,
+        coalesce(r.closing_customers, 0) as closing_customers, coalesce(r.closing_mrr, 0) as closing_mrr,
         p.purchases, p.purchasers, p.purchased_amount, c.paid_total
-    from {{ ref("int_revenue_segments") }} r
-    join {{ ref("int_lifetimes") }} l
-        on l.grain = r.grain and l.period_start = r.period_start
-        and l.segment_dimension = r.segment_dimension and l.segment_value = r.segment_value
+    from {{ ref("int_lifetimes") }} l
+    join {{ ref("int_periods") }} q on q.grain = l.grain and q.period_start = l.period_start
+    left join {{ ref("int_revenue_segments") }} r
+        on r.grain = l.grain and r.period_start = l.period_start
+        and r.segment_dimension = l.segment_dimension and r.segment_value = l.segment_value
     left join {{ ref("int_purchase_segments") }} p
-        on p.grain = r.grain and p.period_start = r.period_start
-        and p.segment_dimension = r.segment_dimension and p.segment_value = r.segment_value
+        on p.grain = l.grain and p.period_start = l.period_start
+        and p.segment_dimension = l.segment_dimension and p.segment_value = l.segment_value
     left join {{ ref("int_receipt_segments") }} c
-        on c.grain = r.grain and c.period_start = r.period_start
-        and c.segment_dimension = r.segment_dimension and c.segment_value = r.segment_value
+        on c.grain = l.grain and c.period_start = l.period_start
+        and c.segment_dimension = l.segment_dimension and c.segment_value = l.segment_value
 ),
 
 figures as (
     select *,
         {{ ratio("closing_mrr", "closing_customers") }} as arpa,
-        {{ ratio("pooled_opening", "pooled_churned") }} as average_lifetime_months,
+        {{ ratio("lifetime_dividend", "lifetime_divisor") }} as average_lifetime_months,
         {{ ratio("purchased_amount", "purchases") }} as average_purchase_value,
         {{ ratio("purchases", "(purchasers * months)") }} as purchases_per_customer_month
     from measured
@@ -24,10 +26,10 @@ figures as (
 
 select
     grain, period_start, period_end, period_label, is_complete, segment_dimension, segment_value,
-    closing_customers as customers,
+    cast(closing_customers as bigint) as customers,
     arpa,
     cast({{ var("gross_margin") }} as double) as gross_margin,
-    {{ ratio("pooled_churned", "pooled_opening") }} as churn_rate_12m,
+    {{ ratio("churned_customers", "opening_customers") }} as churn_rate_12m,
     average_lifetime_months,
     arpa * cast({{ var("gross_margin") }} as double) * average_lifetime_months as ltv,
     case when closing_customers = 0 then 'no_customers'

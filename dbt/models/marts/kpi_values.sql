@@ -6,6 +6,9 @@
 -- depends_on: {{ ref("kpi_engagement") }}
 -- depends_on: {{ ref("kpi_satisfaction") }}
 -- depends_on: {{ ref("kpi_support") }}
+-- depends_on: {{ ref("kpi_expansion") }}
+-- depends_on: {{ ref("kpi_onboarding") }}
+-- depends_on: {{ ref("kpi_trials") }}
 -- depends_on: {{ ref("metrics") }}
 with metric_rows as (
     {% for m in catalogue() -%}

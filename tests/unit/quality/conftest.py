@@ -99,12 +99,27 @@ KPI = {
         (RATIO, "ticket_resolution_hours_mean", "case when resolved = 1 then 528 end"),
         (RATIO, "first_response_hours_median", "case when used = 1 then 1 end"),
     ],
+    "kpi_expansion": [
+        (COUNT, "opening_customers", "opening_n"), (COUNT, "upsold_customers", "if(expansion > 0, 1, 0)"),
+        (RATIO, "upsell_rate", "if(expansion > 0, 1, 0) / nullif(opening_n, 0)"), (MONEY, "upsell_mrr", "expansion"),
+        (COUNT, "cross_sold_customers", "0"), (RATIO, "cross_sell_rate", "0 / nullif(opening_n, 0)"),
+        (MONEY, "cross_sell_mrr", "0"),
+    ],
+    "kpi_onboarding": [
+        (COUNT, "new_accounts", "3"), (COUNT, "eligible_accounts", "2"), (COUNT, "onboarded_accounts", "1"),
+        (RATIO, "onboarding_completion_rate", "0.5"), (RATIO, "days_to_onboard_median", "12"),
+    ],
+    "kpi_trials": [
+        (COUNT, "trials_ended", "2"), (COUNT, "trials_converted", "1"), (RATIO, "trial_conversion_rate", "0.5"),
+    ],
 }  # fmt: skip
+# Trials may still convert in the 30 days after the period.
+COMPLETE = {"kpi_trials": "period_end + 30 <= cast($as_of as date) as is_complete"}
 
 # What the figures of usage and service come from: the period's last day measured, and whether its days hold 10 January,
 # how many of the 7 days from then on, and 1 February.
 ACTIVITY = (
-    "least(period_end, cast(? as date)) as until, until - period_start + 1 as days, "
+    "least(period_end, cast($as_of as date)) as until, until - period_start + 1 as days, "
     "cast(period_start <= date '2024-01-10' as bigint) as used, "
     "used * (least(until, date '2024-01-16') - date '2024-01-10' + 1) as week_days, "
     "cast(date '2024-02-01' between period_start and until as bigint) as resolved"
@@ -150,6 +165,7 @@ VALUES = {
         }.items()
         for name in names
     },
+    "trial_conversion_rate": ("kpi_trials", "trial_conversion_rate", "trials_converted", "trials_ended"),
 }  # fmt: skip
 
 
@@ -163,7 +179,10 @@ def _write_candidate(path: Path, as_of: dt.date = FEBRUARY_END) -> Path:
     with duckdb.connect(str(path)) as connection:
         _write_kpis(connection, as_of)
         _write_values(connection)
+        _write_scorecard(connection)
         _write_accounts(connection, as_of)
+        _write_cohorts(connection, as_of)
+        _write_lifetimes(connection, as_of)
         _write_meta(connection, as_of)
     return path
 
@@ -181,8 +200,9 @@ def _write_kpis(connection: duckdb.DuckDBPyConnection, as_of: dt.date) -> None:
         selected = ", ".join(f"{cast.format(formula)} as {name}" for cast, name, formula in columns)
         connection.execute(
             f"create table {table} as with f as (select *, {closing}, {ACTIVITY} from flows) select grain, "
-            f"period_start, period_end, period_label, is_complete, segment_dimension, segment_value, {selected} from f",
-            [as_of],
+            f"period_start, period_end, period_label, {COMPLETE.get(table, 'is_complete')}, segment_dimension, "
+            f"segment_value, {selected} from f",
+            {"as_of": as_of},
         )
     connection.execute(
         "create table fct_engagement_daily as select cast(unnest(generate_series(date '2024-01-10', cast(? as date), "
@@ -210,6 +230,42 @@ def _write_values(connection: duckdb.DuckDBPyConnection) -> None:
         "'ratio' as unit, 'up' as direction, 'text' as definition_en, '文' as definition_ja, 'a / b' as formula, "
         "'kpi_mrr' as table_name, 'a' as numerator, 'b' as denominator, 1 as definition_version",
         [list(VALUES)],
+    )
+
+
+def _write_scorecard(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute(
+        "create table kpi_scorecard as with k as (select *, lag(value) over w as previous_value from kpi_values "
+        "window w as (partition by metric_id, grain, segment_value order by period_start)) "
+        "select metric_id, grain, period_start, segment_dimension, segment_value, value, "
+        "if(metric_id = 'nrr', 0.9::double, null) as target, if(metric_id = 'nrr', 0.7::double, null) as "
+        "warning_threshold, case when metric_id <> 'nrr' then 'no_target' when value is null then 'no_data' "
+        "when value >= 0.9 then 'on_track' when value >= 0.7 then 'at_risk' else 'missed' end as status, "
+        "previous_value, value - previous_value as change, cast(null as double) as year_ago_value, "
+        "cast(null as double) as year_change from k"
+    )
+
+
+def _write_cohorts(connection: duckdb.DuckDBPyConnection, as_of: dt.date) -> None:
+    connection.execute(
+        f"create table kpi_cohorts (cohort_month DATE, months_since_start BIGINT, {SEGMENT}, period_end DATE, "
+        "cohort_customers BIGINT, retained_customers BIGINT, customer_retention_rate DOUBLE, "
+        "cohort_mrr DECIMAL(18,4), retained_mrr DECIMAL(18,4), revenue_retention_rate DOUBLE)"
+    )
+    months = [(0, dt.date(2024, 1, 31), 2, 150), (1, FEBRUARY_END, 1, 120)]
+    for since, end, retained, mrr in (month for month in months if month[1] <= as_of):
+        for segment in (("total", "all"), ("plan", "Basic")):
+            row = (PERIODS[0][1], since, *segment, end, 2, retained, retained / 2, 150, mrr, mrr / 150)
+            connection.execute(f"insert into kpi_cohorts values ({', '.join('?' * len(row))})", row)
+
+
+def _write_lifetimes(connection: duckdb.DuckDBPyConnection, as_of: dt.date) -> None:
+    connection.execute(
+        "create table fct_account_ltv as select account_id, first_paid_date, "
+        "cast(if(account_id = 'A1' and cast(? as date) = date '2024-02-29', 2, 1) as bigint) as tenure_months, "
+        "current_mrr, cast(70 as decimal(18,4)) as paid_total, cast(70 as decimal(18,4)) as ltv_realised, "
+        "cast(if(is_customer, current_mrr, null) as double) as ltv_expected, touch_tier from dim_accounts",
+        [as_of],
     )
 
 

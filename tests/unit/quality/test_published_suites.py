@@ -15,8 +15,19 @@ from dagster_project.quality.results import render_failures
 from dagster_project.settings import EXPECTATIONS
 
 PUBLISHED = EXPECTATIONS / "published"
-KPI_TABLES = ("kpi_mrr", "kpi_churn", "kpi_retention", "kpi_nrr", "kpi_ltv")
-KPI_TABLES += ("kpi_engagement", "kpi_satisfaction", "kpi_support")
+KPI_TABLES = (
+    "kpi_mrr",
+    "kpi_churn",
+    "kpi_retention",
+    "kpi_nrr",
+    "kpi_ltv",
+    "kpi_expansion",
+    "kpi_onboarding",
+    "kpi_trials",
+    "kpi_engagement",
+    "kpi_satisfaction",
+    "kpi_support",
+)
 TABLES = sorted(path.stem for path in PUBLISHED.glob("*.json"))
 
 # What breaks an expectation that every KPI table has.
@@ -95,6 +106,39 @@ BROKEN = [
     ("kpi_values", "agrees_with_usage_and_service_tables",
      "delete from {t} where metric_id = 'ticket_backlog' and grain = 'year'"),
     ("kpi_values", "usage_and_service_ratios_follow_their_parts", "update {t} set value = 0.5 where metric_id = 'nps'"),
+    ("kpi_expansion", "segments_sum_to_total", "update {t} set upsell_mrr = 1 where segment_dimension = 'plan'"),
+    ("kpi_expansion", "ratios_follow_their_parts", "update {t} set cross_sell_rate = 0.1"),
+    ("kpi_expansion", "values_in_range", "update {t} set cross_sold_customers = 1"),
+    ("kpi_expansion", "agrees_with_kpi_churn", "update {t} set opening_customers = opening_customers + 1"),
+    ("kpi_onboarding", "segments_sum_to_total", "update {t} set new_accounts = 4 where segment_dimension = 'plan'"),
+    ("kpi_onboarding", "rate_follows_its_parts",
+     "update {t} set onboarding_completion_rate = null where grain = 'year'"),
+    ("kpi_onboarding", "values_in_range", "update {t} set days_to_onboard_median = null"),
+    ("kpi_trials", "segments_sum_to_total", "update {t} set trials_ended = 4 where segment_dimension = 'plan'"),
+    ("kpi_trials", "ratios_follow_their_parts", "update {t} set trial_conversion_rate = 1"),
+    ("kpi_trials", "values_in_range", "update {t} set trials_converted = 3"),
+    ("kpi_cohorts", "expect_compound_columns_to_be_unique", "insert into {t} from {t}"),
+    ("kpi_cohorts", "no_nulls", "update {t} set retained_mrr = null"),
+    ("kpi_cohorts", "starts_whole", "update {t} set retained_customers = 1 where months_since_start = 0"),
+    ("kpi_cohorts", "months_without_gaps", "delete from {t} where months_since_start = 0"),
+    ("kpi_cohorts", "ends_with_last_complete_month", "delete from {t} where months_since_start = 1"),
+    ("kpi_cohorts", "segments_sum_to_total", "update {t} set retained_mrr = 119 where segment_value = 'Basic'"),
+    ("kpi_cohorts", "ratios_follow_their_parts", "update {t} set revenue_retention_rate = 1"),
+    ("kpi_cohorts", "values_in_range", "update {t} set retained_customers = 3"),
+    ("kpi_cohorts", "agrees_with_kpi_mrr", "update {t} set retained_mrr = retained_mrr + 0.0001"),
+    ("fct_account_ltv", "expect_column_values_to_be_unique(account_id)", "insert into {t} from {t}"),
+    ("fct_account_ltv", "no_nulls", "update {t} set paid_total = null"),
+    ("fct_account_ltv", "expect_column_values_to_be_in_set(touch_tier)", "update {t} set touch_tier = 'vip'"),
+    ("fct_account_ltv", "values_in_range", "update {t} set tenure_months = -1"),
+    ("fct_account_ltv", "realised_is_margin_of_paid", "update {t} set ltv_realised = 71"),
+    ("fct_account_ltv", "agrees_with_dim_accounts", "delete from {t} where account_id = 'A2'"),
+    ("kpi_scorecard", "expect_compound_columns_to_be_unique", "insert into {t} select * from {t} where grain = 'year'"),
+    ("kpi_scorecard", "no_nulls", "update {t} set status = null where grain = 'year'"),
+    ("kpi_scorecard", "expect_column_values_to_be_in_set(status)", "update {t} set status = 'fine'"),
+    ("kpi_scorecard", "status_follows_target", "update {t} set target = 0.8 where metric_id = 'nrr'"),
+    ("kpi_scorecard", "agrees_with_kpi_values", "delete from {t} where metric_id = 'arr' and grain = 'year'"),
+    ("kpi_scorecard", "compares_with_earlier_periods",
+     "update {t} set previous_value = null where metric_id = 'mrr'"),
     ("kpi_values", "expect_compound_columns_to_be_unique", "insert into {t} select * from {t} where metric_id = 'nrr'"),
     ("kpi_values", "no_nulls", "update {t} set is_small_sample = null"),
     ("kpi_values", "expect_column_values_to_be_in_set(grain)", "update {t} set grain = 'week' where grain = 'year'"),
@@ -195,6 +239,27 @@ def test_a_broken_kpi_table_fails(candidate, expectation):
 @pytest.mark.parametrize(("table", "expectation", "sql"), BROKEN, ids=[f"{t}-{e}" for t, e, _ in BROKEN])
 def test_a_broken_cell_fails(candidate, table, expectation, sql):
     assert (table, expectation) in failed_on(candidate, [table], sql)
+
+
+def test_tables_without_their_extract_may_be_empty(candidate):
+    assert failed_on(candidate, ["kpi_trials", "kpi_onboarding"], "delete from {t}") == set()
+
+
+REVENUE_TABLES = ["kpi_mrr", "kpi_churn", "kpi_retention", "kpi_nrr", "kpi_expansion"]
+
+
+@pytest.mark.parametrize("table", REVENUE_TABLES)
+def test_revenue_tables_are_empty_only_where_nobody_ever_paid(candidate, table):
+    assert (table, "covers_as_of_date") in failed_on(candidate, [table], "delete from {t}")
+
+
+def test_a_company_without_subscriptions_has_no_revenue_tables(candidate):
+    with duckdb.connect(str(candidate)) as connection:
+        connection.execute("update dim_accounts set first_paid_date = null")
+        for table in REVENUE_TABLES:
+            connection.execute(f"delete from {table}")
+    report = audit(candidate, PUBLISHED, tables={f"published/{table}": table for table in REVENUE_TABLES})
+    assert report.is_accepted, render_failures(report)
 
 
 def test_every_published_expectation_is_broken_by_a_test_here(sound):

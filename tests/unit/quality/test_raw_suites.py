@@ -113,8 +113,15 @@ def lake(tmp_path) -> Path:
     return folder
 
 
-def run(lake: Path, deliveries=None):
-    return raw_audit(lake, EXTRACTS.values(), NEW, deliveries or [accounting()], RAW)
+def target(**changes) -> dict:
+    row = {"metric_id": "nrr", "grain": "month", "segment_dimension": "total", "segment_value": "all",
+           "valid_from": dt.date(2023, 4, 1), "target": 1.0, "warning_threshold": None, "owner": "sales",
+           "reviewed_on": NEW - dt.timedelta(days=180)}  # fmt: skip
+    return {**row, **changes}
+
+
+def run(lake: Path, deliveries=None, targets=()):
+    return raw_audit(lake, EXTRACTS.values(), NEW, deliveries or [accounting()], RAW, targets or [target()])
 
 
 def short(result) -> tuple[str, str]:
@@ -129,14 +136,14 @@ def test_a_sound_lake_passes_every_expectation(lake):
     report = run(lake)
     assert report.is_accepted, render_failures(report)
     assert failed(report) == set()
-    assert {r.suite for r in report.results} == {f"raw/{name}" for name in [*EXTRACTS, "deliveries"]}
+    assert {r.suite for r in report.results} == {f"raw/{name}" for name in [*EXTRACTS, "deliveries", "targets"]}
 
 
 def test_a_dirty_lake_fails_every_expectation(lake, tmp_path):
     everything = {short(r) for r in run(lake).results}
     for extract, select in DIRTY.items():
         deliver(tmp_path / "dirty", extract, NEW, select)
-    report = run(tmp_path / "dirty", [accounting(delivered_rows=42)] * 2)
+    report = run(tmp_path / "dirty", [accounting(delivered_rows=42)] * 2, [target(reviewed_on=None)])
     passed = {name for _, name in everything - failed(report)}
     assert passed == {*VOLUME, "account_without_paying_item_has_event", "churned_account_is_not_paying"}
     assert not report.is_accepted
@@ -238,6 +245,19 @@ def test_an_extract_without_a_suite_is_a_warning(lake):
     report = raw_audit(lake, [*EXTRACTS.values(), own], NEW, [accounting()], RAW)
     assert [(r.suite, r.expectation) for r in report.warnings] == [("raw/jira/issues", "extract_has_suite")]
     assert report.is_accepted
+
+
+@pytest.mark.parametrize("reviewed_on", [NEW - dt.timedelta(days=181), None], ids=["long_ago", "never"])
+def test_a_target_nobody_reviewed_is_a_warning_and_holds_nothing_back(lake, reviewed_on):
+    report = run(lake, targets=[target(), target(grain="year", reviewed_on=reviewed_on)])
+    assert failed(report) == {("targets", "reviewed_within_180_days")}
+    assert report.is_accepted
+
+
+def test_a_target_that_is_replaced_or_not_yet_in_force_needs_no_review(lake):
+    old = target(valid_from=dt.date(2022, 4, 1), reviewed_on=dt.date(2022, 4, 1))
+    future = target(valid_from=NEW + dt.timedelta(days=1), reviewed_on=None)
+    assert failed(run(lake, targets=[old, target(), future])) == set()
 
 
 def test_every_shipped_extract_has_a_suite():
