@@ -10,4 +10,4 @@ with in_period as (
 
 select grain, period_start, response_id, account_id, survey, survey_topic, score
 from in_period
-where survey = 'csat' or newest = 1
+where survey = 'csat' or (survey = 'nps' and newest = 1)
