@@ -38,7 +38,12 @@ UNUSUAL = {
     "gross_margin": 0.8,
     "small_sample": 3,
     "onboarding": {"steps": ["kickoff", "event:login>=2"], "require": "any", "within_days": 60},
-    "touch_tiers": {"high_touch_share": 0.3, "low_touch_share": 0.6, "high_touch_amount": None, "low_touch_amount": None},
+    "touch_tiers": {
+        "high_touch_share": 0.3,
+        "low_touch_share": 0.6,
+        "high_touch_amount": None,
+        "low_touch_amount": None,
+    },
 }
 PARTITION = {"extract_date": "DATE", "_extra": "VARCHAR", "_file": "VARCHAR", "_row": "BIGINT"}
 

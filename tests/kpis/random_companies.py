@@ -30,10 +30,24 @@ EDGES = [
                 "2023-10-29", "2023-12-31", "2024-01-01", "2024-01-31", "2024-02-28", "2024-02-29", "2024-03-01",
                 "2024-03-31", "2024-04-01", "2024-04-30", "2024-05-31", "2024-06-01", "2024-06-15", "2024-06-30")
 ]  # fmt: skip
-AS_OF_DAYS = [dt.date(2024, 6, 15), dt.date(2024, 6, 30), dt.date(2024, 2, 29), dt.date(2024, 3, 31), dt.date(2023, 5, 1)]
+AS_OF_DAYS = [
+    dt.date(2024, 6, 15),
+    dt.date(2024, 6, 30),
+    dt.date(2024, 2, 29),
+    dt.date(2024, 3, 31),
+    dt.date(2023, 5, 1),
+]
 DELIVERY_DAYS = [dt.date.fromisoformat(day) for day in ("2023-01-31", "2023-04-01", "2023-12-15", "2024-02-29")]
 # 22:00 and 23:00 UTC are midnight, and 01:00 UTC the hour in which the clocks change
-TIMES = [dt.time(22), dt.time(21, 59, 59, 999999), dt.time(23), dt.time(22, 59, 59), dt.time(0, 30), dt.time(1), dt.time(12)]
+TIMES = [
+    dt.time(22),
+    dt.time(21, 59, 59, 999999),
+    dt.time(23),
+    dt.time(22, 59, 59),
+    dt.time(0, 30),
+    dt.time(1),
+    dt.time(12),
+]
 MINUTES = [0, 1, 29, 30, 31, 59, 24 * 60]
 ACCOUNTS = [f"A{n}" for n in range(6)]  # the last one is never in a snapshot of the accounts
 PLANS, PRODUCTS = ["basic", "pro", None], ["core", "mail", None]
@@ -232,7 +246,13 @@ def search(check: Callable[[Example], None], count: int) -> None:
     effort = settings(
         max_examples=count, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
     )
-    effort(given(examples())(check))()
+
+    @effort
+    @given(examples())
+    def each(example: Example) -> None:
+        check(example)
+
+    each()
 
 
 def numbered(lake: Lake) -> Lake:
