@@ -59,7 +59,7 @@ class CompiledProject:
     columns: dict[str, dict[str, str]]  # extract: column: type
 
     def run(self, lake: Lake, as_of: dt.date) -> Tables:
-        """Rows of every dim, fact and KPI table but the scorecard. Raises duckdb.Error where a model refuses the data."""
+        """Rows of every dim, fact and KPI table but the scorecard. Raises duckdb.Error where one refuses."""
         self._load(lake)
         for name, sql in self.tables.items():
             self.connection.execute(f"create or replace table {name} as {_as_of(sql, as_of)}")

@@ -74,8 +74,8 @@ class Example:
     def __repr__(self) -> str:
         """What a reader needs of a failing example: no empty cells, and of the rates only the first few."""
         shown = [f"as of {self.as_of}"]
-        for extract, given in self.lake.items():
-            for row in given[:5] if extract == "fx_rates" else given:
+        for extract, delivered_rows in self.lake.items():
+            for row in delivered_rows[:5] if extract == "fx_rates" else delivered_rows:
                 cells = (f"{name}={value}" for name, value in row.items() if value is not None and name[0] != "_")
                 shown.append(f"  {extract}: {', '.join(cells)}")
         return "\n".join(shown)
