@@ -159,7 +159,8 @@ def subscription_snapshots(draw: st.DrawFn) -> list[Row]:
 def tickets(draw: st.DrawFn) -> list[Row]:
     found = draw(
         rows(6, ticket_id=st.sampled_from("TUVWX"), account_id=st.none() | accounts, created_at=moments,
-             updated_at=st.none() | moments, extract_date=delivered, is_deleted=st.sampled_from([False, False, None, True]))
+             updated_at=st.none() | moments, extract_date=delivered,
+             is_deleted=st.sampled_from([False, False, None, True]))
     )  # fmt: skip
     for row in found:
         for name in ("first_responded_at", "resolved_at"):
@@ -220,7 +221,8 @@ def examples(draw: st.DrawFn) -> Example:
         "invoices": draw(
             rows(5, invoice_id=st.sampled_from("IJKLM"), account_id=accounts, issued_at=moments,
                  amount=st.sampled_from(AMOUNTS), currency=st.sampled_from(CURRENCIES),
-                 kind=st.sampled_from([None, "recurring", "one_off", "refund"]), extract_date=delivered, is_deleted=deleted)
+                 kind=st.sampled_from([None, "recurring", "one_off", "refund"]), extract_date=delivered,
+                 is_deleted=deleted)
         ),
         "onboarding_steps": draw(
             rows(5, account_id=accounts, step=st.sampled_from(STEPS), completed_at=moments, extract_date=delivered,
@@ -229,10 +231,13 @@ def examples(draw: st.DrawFn) -> Example:
         "support_tickets": draw(tickets()),
         "survey_responses": draw(
             rows(6, response_id=st.sampled_from("NOPQRST"), account_id=st.none() | accounts,
-                 contact_id=st.sampled_from([None, "c", "d"]), survey=st.just("nps"), topic=st.none() | st.just("support"),
-                 score=st.integers(0, 10).map(Decimal), responded_at=moments, extract_date=delivered, is_deleted=deleted)
+                 contact_id=st.sampled_from([None, "c", "d"]), survey=st.just("nps"),
+                 topic=st.none() | st.just("support"),
+                 score=st.integers(0, 10).map(Decimal), responded_at=moments, extract_date=delivered,
+                 is_deleted=deleted)
         ) + draw(
-            rows(4, response_id=st.sampled_from("abcd"), account_id=st.none() | accounts, survey=st.sampled_from(["csat", None]),
+            rows(4, response_id=st.sampled_from("abcd"), account_id=st.none() | accounts,
+                 survey=st.sampled_from(["csat", None]),
                  score=st.sampled_from([Decimal(text) for text in ("1", "3.999999", "4", "5", "2.5")]),
                  responded_at=moments, extract_date=delivered, is_deleted=deleted)
         ),

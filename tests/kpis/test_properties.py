@@ -33,7 +33,8 @@ ADDITIVE = {
                 "retained_12m_mrr", "gross_retained_12m_mrr"),
     "kpi_expansion": ("upsold_customers", "upsell_mrr", "cross_sold_customers", "cross_sell_mrr"),
     "kpi_onboarding": ("new_accounts", "eligible_accounts", "onboarded_accounts"),
-    "kpi_engagement": ("active_users", "active_accounts", "customers_in_period", "active_customers", "seats", "sessions"),
+    "kpi_engagement": ("active_users", "active_accounts", "customers_in_period", "active_customers", "seats",
+                       "sessions"),
     "kpi_satisfaction": ("nps_responses", "promoters", "passives", "detractors", "csat_responses", "csat_satisfied"),
     "kpi_support": ("tickets_opened", "tickets_resolved", "ticket_backlog"),
     "kpi_trials": ("trials_ended", "trials_converted"),
@@ -183,7 +184,8 @@ def longer_periods_close_as_their_last_month(tables: Tables) -> None:
 
 
 def months_add_up_to_quarters_and_years(tables: Tables) -> None:
-    for name, column in (("kpi_engagement", "sessions"), ("kpi_support", "tickets_opened"), ("kpi_trials", "trials_ended"),
+    for name, column in (("kpi_engagement", "sessions"), ("kpi_support", "tickets_opened"),
+                         ("kpi_trials", "trials_ended"),
                          ("kpi_support", "tickets_resolved"), ("kpi_onboarding", "new_accounts")):  # fmt: skip
         sums = {g: sum(r[column] for r in rows) for (g,), rows in by(total(tables[name]), "grain").items()}
         assert len(set(sums.values())) <= 1, (name, column, sums)
