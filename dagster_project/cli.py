@@ -5,7 +5,9 @@ Heavy packages (dbt, Great Expectations) are imported by the commands that need 
 
 from __future__ import annotations
 
+import os
 import sys
+import traceback
 from datetime import datetime
 
 import click
@@ -171,5 +173,23 @@ def _still_served() -> str:
     return f"still served: {served.release_id}" if served else "nothing is served yet"
 
 
+def run() -> None:
+    """The command as the shell starts it.
+
+    Leaves without the interpreter's shutdown, in which DuckDB's binding prints pages about what an error still holds.
+    """
+    code = 1
+    try:
+        main()
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except Exception:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
 if __name__ == "__main__":
-    main()
+    run()

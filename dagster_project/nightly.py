@@ -31,6 +31,7 @@ from dagster_project.settings import (
     EXPECTATIONS,
     PROJECT_ROOT,
     BusinessSettings,
+    ConfigurationError,
     LockHeld,
     QualityGateRefused,
     Settings,
@@ -132,8 +133,9 @@ def audit_raw(night: Night, progress: Progress = silent) -> AuditReport:
 def raw_report(night: Night, progress: Progress = silent) -> AuditReport:
     """The outcome of the raw gate, kept for the candidate; the caller refuses.
 
-    Raises ConfigurationError for targets that are none.
+    Raises ConfigurationError for targets that are none, or an as-of date before the first delivery.
     """
+    _require_snapshots(night)
     progress("auditing the raw extracts")
     extracts = [raw_gate.RawExtract(c.system, c.name, c.mode, c.schema_types) for c in night.contracts.values()]
     report = raw_gate.raw_audit(
@@ -147,6 +149,17 @@ def raw_report(night: Night, progress: Progress = silent) -> AuditReport:
     _keep(_raw_audit_file(night.settings), report.results)
     _set_done(night, "the raw gate", report.is_accepted)
     return report
+
+
+def _require_snapshots(night: Night) -> None:
+    """Raises ConfigurationError where the as-of date lies before the first delivery of a required extract."""
+    accepted = {f"{row['system']}/{row['extract']}" for row in accounting(night) if row["status"] == "accepted"}
+    for name, contract in night.contracts.items():
+        if not contract.optional and name not in accepted:
+            raise ConfigurationError(
+                f"as-of date {night.as_of}: {name} has no accepted delivery up to that day; "
+                "give a later as-of date, or deliver the extract for an earlier one"
+            )
 
 
 def accounting(night: Night) -> list[dict[str, Any]]:

@@ -1,3 +1,4 @@
+-- depends_on: {{ ref('stg_usage__events') }}
 -- the day on which each account first completed each step, whether it is configured or not
 {%- set event_steps = onboarding_event_steps() %}
 with delivered as (
