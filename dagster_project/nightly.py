@@ -237,6 +237,29 @@ def publish(night: Night, progress: Progress = silent) -> release.Release:
     return release.publish(night.settings, candidate.candidate_of(night.settings), write_report)
 
 
+def served_from_warehouse(settings: Settings) -> release.Release:
+    """The served release, where the warehouse still holds the transformation of its input.
+
+    Raises ConfigurationError where there is no release, or the warehouse holds another input: another date's, or that
+    of a night that was refused or rolled back.
+    """
+    served = release.served_release(settings)
+    if served is None:
+        raise ConfigurationError(f"{settings.published}: found no release; `keizoku nightly` makes one")
+    row = served.manifest["release"]
+    expected = f"{row['as_of_date']} {row['input_hash']} {row['contracts_hash']}"
+    mark = _mark(settings, "the transformation")
+    found = mark.read_text() if mark.is_file() else "nothing complete"
+    if found != expected or not settings.warehouse.is_file():
+        raise ConfigurationError(
+            f"{settings.warehouse}: expected the input of the served release {served.release_id}, as of"
+            f" {row['as_of_date']}; found {found.split()[0] if mark.is_file() else found}"
+            f"{' with other deliveries' if found.split()[0] == row['as_of_date'] else ''};"
+            " `keizoku nightly` (with --as-of for a past date) builds and serves both anew"
+        )
+    return served
+
+
 def require_accepted(report: AuditReport) -> None:
     """Raises QualityGateRefused, naming every failed critical expectation, where the audit did not pass."""
     if not report.is_accepted:
