@@ -5,7 +5,9 @@ Heavy packages (dbt, Great Expectations) are imported by the commands that need 
 
 from __future__ import annotations
 
+import os
 import sys
+import traceback
 from datetime import datetime
 
 import click
@@ -130,6 +132,35 @@ def scorecard(language: str) -> None:
 
 
 @main.command()
+@click.argument("metric")
+@click.argument("period")
+@click.option("--segment", metavar="D=V", help="A segment instead of the total, as plan=pro.")
+@click.option("--limit", type=click.IntRange(0), help="Accounts to print, 0 for all.  [default: 50; with --csv all]")
+@click.option("--csv", "is_csv", is_flag=True, help="Print CSV, without the line of totals.")
+def explain(metric: str, period: str, segment: str | None, limit: int | None, is_csv: bool) -> None:
+    """Print the accounts behind a number of the served release: what each adds to METRIC in PERIOD.
+
+    METRIC is a metric_id; PERIOD a label (2025-09, FY2025-Q2, FY2025), or a date for its month. The contributions add
+    up to the published numerator and denominator exactly. Exit code 2 where nothing goes by that name, or the
+    warehouse no longer holds what the release was built from.
+    """
+    from dagster_project.nightly import locked, served_from_warehouse
+    from dagster_project.report.explain import as_csv, as_table
+    from dagster_project.report.explain import explain as explained
+
+    settings = load_settings()
+    _served_database(settings)
+    with locked(settings):
+        release = served_from_warehouse(settings)
+        explanation = explained(release.database, settings.warehouse, metric, period, segment)
+    if is_csv:
+        click.echo(as_csv(explanation, limit or 0), nl=False)
+        return
+    table = as_table(explanation, 50 if limit is None else limit)
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
+
+
+@main.command()
 @click.option("--accounts", type=click.IntRange(1), default=500, show_default=True)
 @click.option("--months", type=click.IntRange(1), default=30, show_default=True)
 @click.option("--seed", type=int, default=7, show_default=True)
@@ -171,5 +202,23 @@ def _still_served() -> str:
     return f"still served: {served.release_id}" if served else "nothing is served yet"
 
 
+def run() -> None:
+    """The command as the shell starts it.
+
+    Leaves without the interpreter's shutdown, in which DuckDB's binding prints pages about what an error still holds.
+    """
+    code = 1
+    try:
+        main()
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except Exception:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
 if __name__ == "__main__":
-    main()
+    run()

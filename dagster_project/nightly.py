@@ -31,6 +31,7 @@ from dagster_project.settings import (
     EXPECTATIONS,
     PROJECT_ROOT,
     BusinessSettings,
+    ConfigurationError,
     LockHeld,
     QualityGateRefused,
     Settings,
@@ -132,8 +133,9 @@ def audit_raw(night: Night, progress: Progress = silent) -> AuditReport:
 def raw_report(night: Night, progress: Progress = silent) -> AuditReport:
     """The outcome of the raw gate, kept for the candidate; the caller refuses.
 
-    Raises ConfigurationError for targets that are none.
+    Raises ConfigurationError for targets that are none, or an as-of date before the first delivery.
     """
+    _require_snapshots(night)
     progress("auditing the raw extracts")
     extracts = [raw_gate.RawExtract(c.system, c.name, c.mode, c.schema_types) for c in night.contracts.values()]
     report = raw_gate.raw_audit(
@@ -147,6 +149,17 @@ def raw_report(night: Night, progress: Progress = silent) -> AuditReport:
     _keep(_raw_audit_file(night.settings), report.results)
     _set_done(night, "the raw gate", report.is_accepted)
     return report
+
+
+def _require_snapshots(night: Night) -> None:
+    """Raises ConfigurationError where the as-of date lies before the first delivery of a required extract."""
+    accepted = {f"{row['system']}/{row['extract']}" for row in accounting(night) if row["status"] == "accepted"}
+    for name, contract in night.contracts.items():
+        if not contract.optional and name not in accepted:
+            raise ConfigurationError(
+                f"as-of date {night.as_of}: {name} has no accepted delivery up to that day; "
+                "give a later as-of date, or deliver the extract for an earlier one"
+            )
 
 
 def accounting(night: Night) -> list[dict[str, Any]]:
@@ -222,6 +235,29 @@ def publish(night: Night, progress: Progress = silent) -> release.Release:
 
     progress("publishing")
     return release.publish(night.settings, candidate.candidate_of(night.settings), write_report)
+
+
+def served_from_warehouse(settings: Settings) -> release.Release:
+    """The served release, where the warehouse still holds the transformation of its input.
+
+    Raises ConfigurationError where there is no release, or the warehouse holds another input: another date's, or that
+    of a night that was refused or rolled back.
+    """
+    served = release.served_release(settings)
+    if served is None:
+        raise ConfigurationError(f"{settings.published}: found no release; `keizoku nightly` makes one")
+    row = served.manifest["release"]
+    expected = f"{row['as_of_date']} {row['input_hash']} {row['contracts_hash']}"
+    mark = _mark(settings, "the transformation")
+    found = mark.read_text() if mark.is_file() else "nothing complete"
+    if found != expected or not settings.warehouse.is_file():
+        raise ConfigurationError(
+            f"{settings.warehouse}: expected the input of the served release {served.release_id}, as of"
+            f" {row['as_of_date']}; found {found.split()[0] if mark.is_file() else found}"
+            f"{' with other deliveries' if found.split()[0] == row['as_of_date'] else ''};"
+            " `keizoku nightly` (with --as-of for a past date) builds and serves both anew"
+        )
+    return served
 
 
 def require_accepted(report: AuditReport) -> None:

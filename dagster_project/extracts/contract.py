@@ -51,6 +51,7 @@ class FileFormat(_Part):
     pattern: str = "*"
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
     encoding: str = "utf-8"
+    last_line_may_end_open: bool = False
 
 
 class Limits(_Part):

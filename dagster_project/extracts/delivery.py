@@ -92,7 +92,7 @@ class _Judge:
         refusal = None
         if task.delivery.files or task.delivery.manifest:
             try:
-                self._read()
+                self._read_or_refuse()
                 self._check_limits()
             except DeliveryRefused as error:
                 refusal = f"{task.delivery.extract} {task.delivery.extract_date}: delivery refused: {error}"
@@ -111,6 +111,15 @@ class _Judge:
         )
 
     # reading
+
+    def _read_or_refuse(self) -> None:
+        try:
+            self._read()
+        except (duckdb.InvalidInputException, duckdb.OutOfRangeException, duckdb.ConversionException) as error:
+            # the rest of such a message quotes the data
+            names = ", ".join(path.name for path in self._task.delivery.files)
+            said = str(error).splitlines()[0][:80]
+            raise DeliveryRefused(f"{names}: cannot be read ({said}); deliver it again in a readable form") from None
 
     def _read(self) -> None:
         declared = self._manifest()

@@ -29,7 +29,7 @@ from dagster_project.extracts.records import (
 from dagster_project.settings import BusinessSettings, ConfigurationError, Settings
 
 # Part of every record: raise it when the same bytes would be read differently, so that they are read again.
-READER_VERSION = 1
+READER_VERSION = 2
 
 Records = dict[tuple[str, dt.date], DeliveryRecord]
 
@@ -51,7 +51,7 @@ def ingest(
     """
     deliveries = find_deliveries(settings.landing, contracts)
     lake.clean(settings)
-    records = lake.read_records(settings, contracts)
+    records = _without_removed_refusals(settings, deliveries, lake.read_records(settings, contracts))
     _require_deliveries(settings, contracts, deliveries, records)
     with _connection(settings) as con:
         lake.write_empty_partitions(con, settings, contracts)
@@ -117,6 +117,18 @@ def _connection(settings: Settings) -> duckdb.DuckDBPyConnection:
     con = duckdb.connect(config=config)
     con.execute("set global TimeZone = 'UTC'")
     return con
+
+
+def _without_removed_refusals(settings: Settings, deliveries: list[Delivery], records: Records) -> Records:
+    """A refused delivery of which nothing was taken in is forgotten when its folder is removed from landing."""
+    present = {(one.extract, one.extract_date) for one in deliveries}
+    kept = {}
+    for key, record in records.items():
+        if record.refusal and key not in present:
+            lake.remove(lake.partition(settings.lake, *key))
+        else:
+            kept[key] = record
+    return kept
 
 
 def _require_deliveries(
@@ -236,13 +248,25 @@ def _report(
     records = _until(records, as_of)
     deliveries = [one for one in deliveries if as_of is None or one.extract_date <= as_of]
     accounting = _accounting(contracts, records)
-    found = [(record.extract_date, finding) for record in records.values() for finding in record.findings]
+    standing = set(_standing_refusals(contracts, records))
+    found = [
+        (record.extract_date, _as_it_stands(finding, record, standing))
+        for record in records.values()
+        for finding in record.findings
+    ]
     found += [(row.extract_date, _missing_finding(row)) for row in accounting if row.status == "missing"]
     found += [one for delivery in deliveries for one in _folder_findings(delivery, records)]
     outdated = _outdated_archives(contracts, business, records, deliveries)
     found += [(record.extract_date, finding) for record, finding, _ in outdated]
     refusals = _standing_refusals(contracts, records) + [refusal for _, _, refusal in outdated if refusal]
     return IngestReport(accounting, summed_findings(found), refusals)
+
+
+def _as_it_stands(finding: Finding, record: DeliveryRecord, standing: set[str]) -> Finding:
+    """A refusal that a later snapshot made irrelevant is a warning."""
+    if finding.severity == "critical" and record.refusal not in standing:
+        return replace(finding, severity="warning")
+    return finding
 
 
 def _until(records: Records, as_of: dt.date | None) -> Records:

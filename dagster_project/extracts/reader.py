@@ -16,6 +16,8 @@ from dagster_project.extracts.landing import ending
 from dagster_project.extracts.scan import DeliveryRefused, Lines, read_header, scan_lines, transcoded
 from dagster_project.extracts.sql import literal
 
+LONGEST_LINE = 16 << 20  # bytes
+
 
 @dataclass(frozen=True)
 class SourceFile:
@@ -102,6 +104,8 @@ def _delimited(
         )
         _load_rewritten(con, table, target, _positions(header))
         number = "cast(_line as bigint) as _row"
+    if not lines.ends_with_newline and not contract.file.last_line_may_end_open:
+        broken += _cut_off(con, table, number, contract, header, lines.count)
     return SourceFile(
         name,
         f"(select *, {number} from {table})",
@@ -110,6 +114,34 @@ def _delimited(
         tuple(broken),
         ends_with_newline=lines.ends_with_newline,
     )
+
+
+def _cut_off(
+    con: duckdb.DuckDBPyConnection, table: str, number: str, contract: Contract, header: list[str], last_line: int
+) -> list[BrokenLine]:
+    """Takes the last record out of the table where nobody can tell whether its last value is whole.
+
+    A file without a final line end may have been cut. A date, a truth value or one of a list of values shows that by
+    being none; of a number or a free text the rest would be taken for the whole.
+    """
+    readers = [column for column in contract.columns if contract.source_name(column) == header[-1]]
+    if not readers and not contract.has_expressions:
+        return []
+    shows_it = readers and all(one.values or one.type in ("boolean", "date", "timestamp") for one in readers)
+    last = con.execute(
+        f"""select _row, to_json(list_value({", ".join(_positions(header))})) from (select *, {number} from {table})
+            where _row = ? {f"and c{len(header) - 1} is null" if shows_it else ""}""",
+        [last_line],
+    ).fetchall()
+    if not last:
+        return []
+    ((line, raw),) = last
+    con.execute(f"delete from {table} where rowid = (select max(rowid) from {table})")
+    reason = (
+        f"the file ends without a line end, so that the last value, of column {header[-1]}, may be cut off; end the "
+        "file with a line end, or say file: {last_line_may_end_open: true} in the contract"
+    )
+    return [BrokenLine(line, raw, reason)]
 
 
 def _load_delimited(
@@ -134,7 +166,8 @@ def _csv(path: Path, delimiter: str, columns: list[str], *, header: bool, strict
     struct = ", ".join(f"'{column}': 'VARCHAR'" for column in columns)
     return (
         f"read_csv({literal(str(path))}, columns = {{{struct}}}, auto_detect = false, header = {header}, "
-        f"delim = {literal(delimiter)}, quote = '\"', escape = '\"', nullstr = '', strict_mode = {strict})"
+        f"delim = {literal(delimiter)}, quote = '\"', escape = '\"', nullstr = '', strict_mode = {strict}, "
+        f"max_line_size = {LONGEST_LINE})"
     )
 
 
@@ -179,7 +212,7 @@ def _load_lines(con: duckdb.DuckDBPyConnection, table: str, path: Path) -> int |
         return con.execute(
             f"""create or replace temp table {table} as select line from read_csv({literal(str(path))},
                 columns = {{'line': 'VARCHAR'}}, auto_detect = false, header = false, delim = chr(1),
-                quote = '', escape = '', nullstr = '', max_line_size = 16777216)"""
+                quote = '', escape = '', nullstr = '', max_line_size = {LONGEST_LINE})"""
         ).fetchone()[0]
     except duckdb.InvalidInputException:
         return None

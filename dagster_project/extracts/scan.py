@@ -88,6 +88,8 @@ def read_header(path: Path, delimiter: str, name: str) -> list[str]:
         raise DeliveryRefused(
             f"{name}, line 1: cannot be read as a header: {error}; check encoding and quotes"
         ) from None
+    if not names:
+        raise DeliveryRefused(f"{name}, line 1: found an empty line; expected the names of the columns; deliver it so")
     if "\r" in line:
         raise DeliveryRefused(f"{name}, line 1: found lines ending in CR alone; expected LF or CRLF; deliver it so")
     for position, column in enumerate(names, 1):

@@ -1,6 +1,7 @@
 """The gate before dbt: the lake's deliveries as views of a scratch DuckDB file, audited by the raw suites.
 
 The scratch file holds, beside one view `<system>__<extract>` per extract:
+`<system>__<extract>__before`: of a snapshot extract, the delivery before the newest;
 `deliveries`: the row accounting as given;
 `volumes`: system, extract, extract_date, accepted_rows, age (0 newest delivery, 1 the one before), from the lake;
 `targets`: the KPI targets in use;
@@ -119,7 +120,10 @@ def build_scratch(
         )
         for extract in extracts:
             dates = delivered_dates(lake, extract, as_of)
-            _create_view(connection, lake, extract, dates)
+            newest_only = extract.mode == "snapshot" or extract.name in NEWEST_ONLY
+            _create_view(connection, extract.view, lake, extract, dates[:1] if newest_only else dates)
+            if extract.mode == "snapshot":
+                _create_view(connection, f"{extract.view}__before", lake, extract, dates[1:2])
             for age, date in enumerate(dates[:2]):
                 _insert_volume(connection, lake, extract, date, age)
 
@@ -141,17 +145,16 @@ def delivered_dates(lake: Path, extract: RawExtract, as_of: dt.date) -> list[dt.
 
 
 def _create_view(
-    connection: duckdb.DuckDBPyConnection, lake: Path, extract: RawExtract, dates: Sequence[dt.date]
+    connection: duckdb.DuckDBPyConnection, name: str, lake: Path, extract: RawExtract, dates: Sequence[dt.date]
 ) -> None:
-    newest_only = extract.mode == "snapshot" or extract.name in NEWEST_ONLY
-    read = dates[:1] if newest_only else dates
+    read = dates
     if not read and any(_folder(lake, extract, EMPTY_DATE).glob("*.parquet")):
         read = [EMPTY_DATE]
     source = _parquet(lake, extract, read) if read else "(select cast(null as date) as extract_date where false)"
     present = {name for name, *_ in connection.execute(f"describe select * from {source}").fetchall()}
     absent = [f"cast(null as {t}) as {_identifier(n)}" for n, t in extract.columns.items() if n not in present]
     columns = ", ".join(["*", *absent])
-    connection.execute(f"create view {_identifier(extract.view)} as select {columns} from {source}")
+    connection.execute(f"create view {_identifier(name)} as select {columns} from {source}")
 
 
 def _insert_volume(

@@ -6,6 +6,8 @@ import fcntl
 import json
 import os
 import shutil
+import subprocess
+import sys
 from decimal import Decimal
 from pathlib import Path
 
@@ -331,3 +333,31 @@ def test_as_of_in_the_past_reads_only_what_was_delivered_then(served, keizoku):
     assert keizoku(served, "nightly", "--as-of", "2024-03-31")[0] == 0
     for table, rows in before.items():
         assert served.rows(table) == rows, table
+
+
+def test_an_as_of_date_before_the_first_delivery_is_a_wrong_argument(served, keizoku):
+    code, output = keizoku(served, "nightly", "--as-of", "2020-01-01")
+    assert code == 2
+    assert "as-of date 2020-01-01: crm/accounts has no accepted delivery" in output
+
+
+def test_what_left_a_snapshot_and_what_is_a_test_are_counted(served):
+    served.deliver("crm/accounts", "2024-04-30", ACCOUNTS.replace(",false,false\nA2", ",true,false\nA2"))
+    served.deliver("crm/subscriptions", "2024-04-30", SUBSCRIPTIONS.rsplit("S3", 1)[0])
+    served.night()
+    found = dict(
+        served.query(
+            "select string_split(expectation, ':')[2], unexpected_count from meta_quality_results where not success"
+        )
+    )
+    assert (found["rows_stay"], found["test_accounts_are_excluded"]) == (1, 1)
+
+
+def test_the_command_ends_with_its_own_words(served):
+    command = [sys.executable, "-m", "dagster_project.cli", "nightly", "--as-of", "2020-01-01"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, "KEIZOKU_HOME": str(served.home)}
+    )
+    assert done.returncode == 2
+    assert "leaked" not in done.stderr
+    assert "as-of date 2020-01-01" in done.stderr

@@ -116,7 +116,7 @@ def test_inclusive_end_dates_become_the_first_day_not_covered(company):
 
 
 def test_a_last_line_without_line_end_is_accepted_with_a_warning(company, tell):
-    report, rows, _ = subscriptions(company, tell, HEADER + GOOD.rstrip("\n"))
+    report, rows, _ = subscriptions(company, tell, HEADER + GOOD.replace("\n", "2024-03-01"))
     assert rows == [(1, 1, 0, 0, "accepted")]
     assert tell.finding(report, "crm/subscriptions", "last_line_is_complete").severity == "warning"
 
@@ -140,6 +140,8 @@ def test_a_subscription_of_an_unknown_account_is_kept(company, tell):
         ("S9,A1,core,1,monthly,2024-01-01,", "billing_interval", "value", "expected one of day, week, month"),
         ("S9,,core,1,month,2024-01-01,", "account_id", "required", "account_id: found nothing"),
         ("S9,A1,core,1,month", None, "malformed", "found 5 fields, expected 7"),
+        ("S9,A1,core,100000000000,month,2024-01-01,", "amount", "rule", "expected less than 100000000000"),
+        ("S9,A1,core,1,month,0001-01-01,", "start_date", "rule", "expected a day from 1970-01-01 on"),
         ('S9,"A1,core,1,month,2024-01-01,', None, "malformed", "a quote is not closed"),
         ('S9,"A"1,core,1,month,2024-01-01,', None, "malformed", "broken quotes"),
     ],
@@ -514,3 +516,71 @@ def test_progress_tells_what_is_read(company):
         "crm/accounts 2024-03-31: 2 rows (1 of 2 deliveries)",
         "crm/subscriptions 2024-03-31: 2 rows (2 of 2 deliveries)",
     ]
+
+
+# what is read must not be a guess
+
+
+RATES = "currency,rate_date,rate\nUSD,2024-03-29,151.25\nUSD,2024-03-31,153.75\n"
+
+
+@pytest.mark.parametrize("cut", range(1, 8))
+def test_a_last_number_without_a_line_end_is_never_taken_for_the_whole(company, tell, cut):
+    company.deliver("finance/fx_rates", RATES[:-cut])
+    report = company.ingest()
+    assert counts(tell.rows_of(report, "finance/fx_rates")) == [(2, 1, 1, 0, "accepted")]
+    if cut < 7:  # what is left of 153.75
+        assert "may be cut off" in str(report.findings)
+
+
+def test_a_contract_may_say_that_a_source_leaves_the_last_line_open(company, tell):
+    rates = company.contracts["finance/fx_rates"]
+    company.change("finance/fx_rates", file=rates.file.model_copy(update={"last_line_may_end_open": True}))
+    company.deliver("finance/fx_rates", RATES[:-1])
+    assert counts(tell.rows_of(company.ingest(), "finance/fx_rates")) == [(2, 2, 0, 0, "accepted")]
+
+
+def test_a_missing_last_date_without_a_line_end_may_have_been_cut_off(company, tell):
+    _, rows, _ = subscriptions(company, tell, HEADER + GOOD + GOOD.replace("S1", "S2").rstrip("\n"))
+    assert rows == [(2, 1, 1, 0, "accepted")]
+
+
+@pytest.mark.parametrize("text", ["\n", "\n\n", "\n" + HEADER + GOOD])
+def test_an_empty_first_line_refuses_the_delivery(company, tell, text):
+    report, _, _ = subscriptions(company, tell, text)
+    (refusal,) = report.refusals
+    assert "part.csv, line 1: found an empty line" in refusal
+
+
+def test_a_line_of_megabytes_is_one_row_like_any_other(company, tell):
+    long = GOOD.replace("core", "c" * 3_000_000)
+    _, rows, _ = subscriptions(company, tell, HEADER + long + GOOD.replace("S1", "S2"))
+    assert rows == [(2, 2, 0, 0, "accepted")]
+
+
+def test_a_line_that_cannot_be_read_refuses_without_repeating_it(company, tell):
+    report, _, _ = subscriptions(company, tell, HEADER + GOOD.replace("core", "c" * 20_000_000))
+    (refusal,) = report.refusals
+    assert "part.csv" in refusal
+    assert len(refusal) < 400
+
+
+def test_a_name_may_hold_a_line_break(company, tell):
+    company.deliver("crm/accounts", 'account_id,account_name\nA1,"One\nOne"\nA2,Two\n')
+    assert counts(tell.rows_of(company.ingest(), "crm/accounts")) == [(2, 2, 0, 0, "accepted")]
+
+
+def test_a_refused_delivery_is_forgotten_with_its_folder(company, tell):
+    company.deliver("crm/subscriptions", HEADER, day="2024-04-01")
+    assert company.ingest().refusals
+    shutil.rmtree(company.home / "landing" / "crm" / "subscriptions" / "2024-04-01")
+    report = company.ingest()
+    assert report.refusals == []
+    assert [row.extract_date for row in tell.rows_of(report, "crm/subscriptions")] == [dt.date(2024, 3, 31)]
+
+
+def test_a_refusal_that_a_later_snapshot_makes_irrelevant_is_a_warning(company):
+    company.deliver("crm/subscriptions", HEADER, day="2024-03-01")
+    report = company.ingest()
+    assert report.refusals == []
+    assert {f.severity for f in report.findings if f.expectation == "delivery_accepted"} == {"warning"}

@@ -68,7 +68,7 @@ SOUND = {
 }
 # Every expectation of the raw suites that is not about volume fails on this.
 DIRTY = {
-    "crm/accounts": "select 'A1' as account_id, timestamp '2025-01-01' as created_at from range(40)",
+    "crm/accounts": "select 'A1' as account_id, timestamp '2025-01-01' as created_at, true as is_test from range(40)",
     "crm/subscriptions": "select 'S1' as subscription_id, 'A' || i % 2 as account_id, "
     "cast(null as varchar) as product, 0 as amount, date '2024-01-02' as start_date "
     "from range(40) as r(i) union all by name "
@@ -143,6 +143,8 @@ def test_a_dirty_lake_fails_every_expectation(lake, tmp_path):
     everything = {short(r) for r in run(lake).results}
     for extract, select in DIRTY.items():
         deliver(tmp_path / "dirty", extract, NEW, select)
+    for extract in ("crm/accounts", "crm/subscriptions"):  # rows that the newest delivery no longer has
+        deliver(tmp_path / "dirty", extract, OLD, SOUND[extract])
     report = run(tmp_path / "dirty", [accounting(delivered_rows=42)] * 2, [target(reviewed_on=None)])
     passed = {name for _, name in everything - failed(report)}
     assert passed == {*VOLUME, "account_without_paying_item_has_event", "churned_account_is_not_paying"}
