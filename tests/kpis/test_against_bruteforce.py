@@ -65,6 +65,7 @@ def test_every_cell(name, table, request, recomputed):
     assert_tables_equal(expected, found, KEYS[table])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("require", ONBOARDING)
 def test_every_cell_of_onboarding_as_a_company_configures_it(require, sample_company, tmp_path):
     given = tmp_path / "vars.yml"

@@ -15,6 +15,8 @@ from conftest import SHARED_DATA, Company
 from dagster_project.settings import Settings
 
 PURCHASES = SHARED_DATA / "cdnow" / "CDNOW_master.txt"
+pytestmark = pytest.mark.long
+
 AS_OF = "1998-06-30"
 DUPLICATES = 255
 

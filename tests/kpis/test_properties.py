@@ -19,6 +19,8 @@ from inprocess import Lake, Row, Tables, unusual_project
 from random_companies import AS_OF_DAYS, DAY, DELIVERY_DAYS, Example, numbered, search
 from test_random_companies import KEYS, SEGMENT_KEY
 
+pytestmark = pytest.mark.long
+
 DELTAS = ("invoices", "onboarding_steps", "support_tickets", "survey_responses", "events", "fx_rates")
 REVENUE = ("kpi_mrr", "kpi_churn", "kpi_retention", "kpi_nrr", "kpi_expansion")
 OPENING_KINDS = {None: (True, True), "expansion": (True, True), "contraction": (True, True), "churn": (True, False),

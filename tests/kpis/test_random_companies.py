@@ -12,6 +12,8 @@ from bruteforce import assert_tables_equal, compute
 from inprocess import CompiledProject, unusual_project
 from random_companies import Example, as_company, numbered, search
 
+pytestmark = pytest.mark.long
+
 SEGMENT_KEY = ["grain", "period_start", "segment_dimension", "segment_value"]
 KEYS = {
     "fct_engagement_daily": ["date", "segment_dimension", "segment_value"],

@@ -1,4 +1,3 @@
--- depends_on: {{ ref('stg_usage__events') }}
 -- the day on which each account first completed each step, whether it is configured or not
 -- Read only where an event is a step, which parsing with the default vars does not see: depends_on: {{ ref("stg_usage__events") }}
 {%- set event_steps = onboarding_event_steps() %}

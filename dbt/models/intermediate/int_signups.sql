@@ -1,4 +1,3 @@
--- depends_on: {{ ref('int_user_days') }}
 -- every account that signed up, and how many days after that it had completed the required steps;
 -- empty where neither the steps' extract nor a configured event tells anything
 -- Read only where an event is a step, which parsing with the default vars does not see: depends_on: {{ ref("int_user_days") }}
