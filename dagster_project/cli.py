@@ -205,7 +205,8 @@ def _still_served() -> str:
 def run() -> None:
     """The command as the shell starts it.
 
-    Leaves without the interpreter's shutdown, in which DuckDB's binding prints pages about what an error still holds.
+    After an error it leaves without the interpreter's shutdown, in which DuckDB's binding prints pages about what the
+    error still holds.
     """
     code = 1
     try:
@@ -217,7 +218,8 @@ def run() -> None:
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(code)
+        if code:
+            os._exit(code)
 
 
 if __name__ == "__main__":
