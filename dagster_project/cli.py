@@ -54,7 +54,8 @@ def main() -> None:
 @click.option(
     "--as-of", type=click.DateTime(["%Y-%m-%d"]), metavar="YYYY-MM-DD", help="Read only deliveries up to this date."
 )
-def nightly(as_of: datetime | None) -> None:
+@click.option("--full-refresh", is_flag=True, help="Build from the whole lake, whatever the last build left.")
+def nightly(as_of: datetime | None, full_refresh: bool) -> None:
     """Ingest what is new, build, audit, publish.
 
     Exit codes: 0 published; 3 a quality gate refused, the previous release is still served; 2 bad configuration or
@@ -64,7 +65,7 @@ def nightly(as_of: datetime | None) -> None:
     from dagster_project.progress import shown
     from dagster_project.transformation import TransformationFailed
 
-    night = Night(load_settings(), as_of.date() if as_of else None)
+    night = Night(load_settings(), as_of.date() if as_of else None, full_refresh)
     try:
         with shown(Console(stderr=True)) as progress:
             release = run_night(night, progress)

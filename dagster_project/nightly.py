@@ -38,6 +38,7 @@ from dagster_project.settings import (
     load_business_settings,
 )
 from dagster_project.targets import load_targets
+from dagster_project.usage_build import UsageDelivery
 
 Progress = Callable[[str], None]
 
@@ -52,6 +53,7 @@ class Night:
 
     settings: Settings
     given_as_of: date | None = None
+    full_refresh: bool = False  # build all usage from the lake, whatever the last build left
 
     @cached_property
     def business(self) -> BusinessSettings:
@@ -187,10 +189,12 @@ def build_models(night: Night, progress: Progress = silent) -> list[transformati
         night.settings,
         night.business,
         night.as_of,
+        usage=[UsageDelivery(*d) for d in ingest_module.usage_deliveries(night.settings, night.contracts, night.as_of)],
         in_place_changes=night.contracts["crm/subscriptions"].in_place_changes,
+        full_refresh=night.full_refresh,
         progress=progress,
     )
-    _set_done(night, "the transformation", all(r.status in ("success", "pass", "warn") for r in results))
+    _set_done(night, "the transformation", all(r.status in transformation.COMPLETE for r in results))
     return results
 
 

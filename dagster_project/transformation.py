@@ -23,7 +23,9 @@ import duckdb
 
 from dagster_project.settings import DBT_PROJECT, BusinessSettings, QualityGateRefused, Settings
 from dagster_project.targets import load_targets, write_targets
+from dagster_project.usage_build import UsageBuild, UsageDelivery, changed_days, read_build, write_index
 
+COMPLETE = ("success", "pass", "warn")
 REFUSED = re.compile(r"refused: (?P<why>[^\n]+)")
 
 
@@ -49,12 +51,15 @@ def build(
     business: BusinessSettings,
     as_of: date,
     *,
+    usage: Sequence[UsageDelivery],
     in_place_changes: str = "restate",
+    full_refresh: bool = False,
     progress: Callable[[str], None] = lambda line: None,
 ) -> list[NodeResult]:
     """Builds and tests every model as of a date; returns one result per node, in the order they ran.
 
-    Failures are results: `require_success` judges them. Raises ConfigurationError for targets that are none,
+    Of `usage`, the deliveries up to that date, only the days that changed since the last complete build are computed
+    anew, all of them with `full_refresh`. Failures are results: `require_success` judges them. Raises ConfigurationError for targets that are none,
     TransformationFailed where dbt could not start.
     """
     settings.warehouse.parent.mkdir(parents=True, exist_ok=True)
@@ -68,9 +73,29 @@ def build(
         "memory_limit": settings.memory_limit or "80%",
         **_targets_variable(settings),
     }
+    manifest = prepared_manifest(settings)
+    made_by = hashlib.sha256(f"{manifest.stem} {in_place_changes} {business.model_dump_json()}".encode()).hexdigest()
+    this = UsageBuild(made_by, as_of, tuple(usage))
+    last = None if full_refresh or not settings.warehouse.is_file() else read_build(_usage_build(settings))
+    is_kept = last is not None and last.made_by == made_by
+    write_index(_usage_index(settings), this, changed_days(last, this) if is_kept else None)
+    variables["usage_index"] = str(_usage_index(settings))
     # unit tests try the models and not the data: they belong to the test suite, not to every night
-    options = ["--exclude-resource-type", "unit_test"]
-    return run_dbt("build", dbt_target(settings), variables, progress, options, prepared_manifest(settings))
+    options = ["--exclude-resource-type", "unit_test", *([] if is_kept else ["--full-refresh"])]
+    _usage_build(settings).unlink(missing_ok=True)  # an incomplete build is not built upon
+    results = run_dbt("build", dbt_target(settings), variables, progress, options, manifest)
+    if all(r.status in COMPLETE for r in results):
+        this.write(_usage_build(settings))
+    return results
+
+
+def _usage_build(settings: Settings) -> Path:
+    """What the warehouse's usage was computed from, where its last build is complete."""
+    return settings.warehouse.with_name("usage_build.json")
+
+
+def _usage_index(settings: Settings) -> Path:
+    return settings.warehouse.with_name("usage_index.parquet")
 
 
 def require_success(results: list[NodeResult]) -> None:
@@ -204,5 +229,7 @@ def _progress_of(progress: Callable[[str], None]) -> Callable[[Any], None]:
         if event.info.name in ("LogModelResult", "LogSeedResult"):
             info = event.data
             progress(f"{info.node_info.node_name} ({info.index} of {info.total})")
+        elif event.info.name == "JinjaLogInfo":  # a macro telling how far a long model is
+            progress(event.data.msg)
 
     return listen

@@ -53,6 +53,14 @@ class FileFormat(_Part):
     encoding: str = "utf-8"
     last_line_may_end_open: bool = False
 
+    @property
+    def is_utf8(self) -> bool:
+        return self.encoding.lower().replace("_", "-") in ("utf-8", "utf8", "utf-8-sig")
+
+    @property
+    def is_utf8(self) -> bool:
+        return self.encoding.lower().replace("_", "-") in ("utf-8", "utf8", "utf-8-sig")
+
 
 class Limits(_Part):
     """Shares above or below which a delivery is refused; deliveries of fewer rows than `from_rows` are not judged."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import datetime as dt
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +13,15 @@ import duckdb
 from dagster_project.extracts import keys, lake, manifest, reader, rows
 from dagster_project.extracts.contract import Contract
 from dagster_project.extracts.conversion import Zones
+from dagster_project.extracts.keys import Dropped
 from dagster_project.extracts.landing import MANIFEST, Delivery
 from dagster_project.extracts.records import AccountingRow, DeliveryRecord, FileIdentity, Finding, Status
 from dagster_project.extracts.scan import DeliveryRefused
 from dagster_project.extracts.sql import identifier, literal
 from dagster_project.settings import Settings
+
+_Counted = Mapping[str, tuple[int, int]]  # rows and bad rows by file name
+_Days = tuple[tuple[dt.date, int], ...]
 
 
 @dataclass(frozen=True)
@@ -65,19 +70,19 @@ def read_delivery(con: duckdb.DuckDBPyConnection, settings: Settings, task: Task
     target = lake.partition(settings.lake, task.delivery.extract, task.delivery.extract_date)
     written = lake.fresh(target)
     refused_target = lake.partition(settings.quarantine, task.delivery.extract, task.delivery.extract_date)
-    with _scratch(settings, task.delivery) as work:
-        judge = _Judge(con, task, work)
-        record = judge.record()
+    with scratch(settings, task.delivery) as work:
+        judge = Judge(con, task, work)
+        record = judge.record(judge.read)
     if record.is_accepted:
-        _write_accepted(con, task.contract, written / lake.PART, judge.has_dropped)
+        write_accepted(con, task.contract, written / lake.PART, has_dropped=judge.has_dropped)
     lake.write_record(written, record)
     _replace_quarantine(con, refused_target, judge.has_refused)
     lake.swap_in(written, target)
     return record
 
 
-class _Judge:
-    """Reads the files of one delivery and finds what becomes of it."""
+class Judge:
+    """Reads the files of one delivery, or takes what was read of them, and finds what becomes of it."""
 
     def __init__(self, con: duckdb.DuckDBPyConnection, task: Task, work: Path) -> None:
         self._con, self._task, self._work = con, task, work
@@ -85,14 +90,16 @@ class _Judge:
         self._counts: dict[str, _Counts] = {path.name: _Counts() for path in task.delivery.files}
         self._statuses: dict[str, Status] = {}
         self._findings: list[Finding] = []
+        self._days: _Days = ()
         self.has_dropped = self.has_refused = False
 
-    def record(self) -> DeliveryRecord:
+    def record(self, read: Callable[[], None]) -> DeliveryRecord:
+        """What became of the delivery once it was `read`."""
         task = self._task
         refusal = None
         if task.delivery.files or task.delivery.manifest:
             try:
-                self._read_or_refuse()
+                read()
                 self._check_limits()
             except DeliveryRefused as error:
                 refusal = f"{task.delivery.extract} {task.delivery.extract_date}: delivery refused: {error}"
@@ -108,11 +115,22 @@ class _Judge:
             refusal=refusal,
             earlier_rows=task.earlier_rows,
             compared=self._is_compared(),
+            days=() if refusal else self._days,
         )
 
     # reading
 
-    def _read_or_refuse(self) -> None:
+    def take(
+        self, sources: Sequence[reader.SourceFile], counted: _Counted, days: _Days, dropped: list[Dropped]
+    ) -> None:
+        """The outcome of reading files of which every row is good and every line a record."""
+        for source in sources:
+            self._has_columns(source)
+            self._match(source)
+        self._take_counts(counted, days, dropped)
+        self._set_statuses(list(sources), None)
+
+    def read(self) -> None:
         try:
             self._read()
         except (duckdb.InvalidInputException, duckdb.OutOfRangeException, duckdb.ConversionException) as error:
@@ -133,7 +151,9 @@ class _Judge:
             self._add(source, is_first=source is filled[0])
         if not filled:
             rows.create_typed(self._con, self._contract)
-        self._count()
+        counted = {name: counts for (_, name), counts in keys.count_rows(self._con).items()}
+        days = tuple((day, rows) for _, day, rows in keys.count_days(self._con, self._contract))
+        self._take_counts(counted, days, keys.drop_repeated_keys(self._con, self._contract))
         self._explain(filled)
         self._set_statuses(sources, declared)
         if declared is not None:
@@ -175,15 +195,10 @@ class _Judge:
                 f"{source.name}: cannot be read to its end ({reason}); deliver it again in full"
             ) from None
 
-    def _count(self) -> None:
-        counted, has_repeated = keys.count_rows(self._con, self._contract)
+    def _take_counts(self, counted: _Counted, days: _Days, dropped: list[Dropped]) -> None:
         for name, (total, bad) in counted.items():
             self._counts[name] = _Counts(delivered=total, bad=bad, unfiltered=total)
-        if has_repeated:
-            self._drop_repeated()
-
-    def _drop_repeated(self) -> None:
-        dropped = keys.drop_repeated_keys(self._con, self._contract)
+        self._days = days
         self.has_dropped = bool(dropped)
         for one in dropped:
             if one.fate == "conflict":
@@ -324,7 +339,7 @@ class _Judge:
 
 
 @contextmanager
-def _scratch(settings: Settings, delivery: Delivery) -> Iterator[Path]:
+def scratch(settings: Settings, delivery: Delivery) -> Iterator[Path]:
     """An empty scratch folder for one delivery; its files go with it."""
     work = lake.work_folder(settings) / f"{delivery.extract.replace('/', '-')}-{delivery.extract_date}"
     work.mkdir(parents=True)
@@ -336,19 +351,21 @@ def _scratch(settings: Settings, delivery: Delivery) -> Iterator[Path]:
         work.rmdir()
 
 
-def _write_accepted(con: duckdb.DuckDBPyConnection, contract: Contract, path: Path, has_dropped: bool) -> None:
+def write_accepted(
+    con: duckdb.DuckDBPyConnection, contract: Contract, path: Path, *, has_dropped: bool, delivery: int = 0
+) -> None:
+    """The rows of `typed` that stay of one delivery, as a file of the lake."""
     names = []
     for name in contract.schema_types:
         quoted = identifier(name)
         # The lake holds the first day not covered, whatever the extract says.
         shifted = contract.inclusive_end_dates and name == "end_date"
         names.append(f"{quoted} + 1 as {quoted}" if shifted else quoted)
-    kept = "where not _bad"
+    kept = f"where not _bad and _delivery = {delivery}"
     if has_dropped:
-        kept += " and not exists (select 1 from dropped as d where d._file = typed._file and d._row = typed._row)"
-    con.execute(
-        f"copy (select {', '.join(names)} from typed {kept}) to {literal(str(path))} (format parquet, compression zstd)"
-    )
+        same = " and ".join(f"d.{name} = typed.{name}" for name in ("_delivery", "_file", "_row"))
+        kept += f" and not exists (select 1 from dropped as d where {same})"
+    con.execute(f"copy (select {', '.join(names)} from typed {kept}) to {literal(str(path))} ({lake.PARQUET})")
 
 
 def _replace_quarantine(con: duckdb.DuckDBPyConnection, target: Path, has_refused: bool) -> None:

@@ -7,13 +7,12 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from functools import partial
-from itertools import groupby
+from dataclasses import dataclass, replace
+from itertools import chain, groupby
 
 import duckdb
 
-from dagster_project.extracts import lake, scan
+from dagster_project.extracts import lake, scan, together
 from dagster_project.extracts.contract import Contract
 from dagster_project.extracts.conversion import Zones
 from dagster_project.extracts.delivery import Task, read_delivery
@@ -29,7 +28,7 @@ from dagster_project.extracts.records import (
 from dagster_project.settings import BusinessSettings, ConfigurationError, Settings
 
 # Part of every record: raise it when the same bytes would be read differently, so that they are read again.
-READER_VERSION = 2
+READER_VERSION = 3
 
 Records = dict[tuple[str, dt.date], DeliveryRecord]
 
@@ -62,10 +61,8 @@ def ingest(
             and (only is None or (one.extract, one.extract_date) in only)
         ]
         read = 0
-        update = partial(_brought_up_to_date, con, settings, business, contracts, records)
-        for position, record in enumerate(_in_order(update, wanted, contracts, settings), 1):
-            if record is None:
-                continue
+        job = _Job(con, settings, business, contracts, records)
+        for position, record in job.run(wanted):
             records[record.extract, record.extract_date] = record
             read += 1
             progress(f"{_told(record)} ({position:,} of {len(wanted):,} deliveries)")
@@ -76,6 +73,18 @@ def ingest(
 def read_accounting(settings: Settings, contracts: dict[str, Contract], as_of: dt.date) -> list[AccountingRow]:
     """Accounting rows of all deliveries up to the as-of date, from the lake, in stable order."""
     return _accounting(contracts, _until(lake.read_records(settings, contracts), as_of))
+
+
+def usage_deliveries(
+    settings: Settings, contracts: dict[str, Contract], as_of: dt.date, extract: str = "usage/events"
+) -> list[tuple[dt.date, str, dict[dt.date, int]]]:
+    """Accepted deliveries of usage up to the as-of date: extract date, fingerprint of the content, and rows by local date."""
+    only = {extract: contracts[extract]}
+    return [
+        (day, hashlib.sha256(f"{r.reading} {[(f.name, f.sha256) for f in r.files]}".encode()).hexdigest(), dict(r.days))
+        for (_, day), r in _until(lake.read_records(settings, only), as_of).items()
+        if r.is_accepted
+    ]
 
 
 def newest_snapshot_dates(settings: Settings, contracts: dict[str, Contract]) -> dict[str, dt.date]:
@@ -144,51 +153,63 @@ def _require_deliveries(
             )
 
 
-def _in_order(
-    update: Callable[[Delivery], DeliveryRecord | None],
-    deliveries: list[Delivery],
-    contracts: dict[str, Contract],
-    settings: Settings,
-) -> Iterator[DeliveryRecord | None]:
-    """Results of `update` in the order of the deliveries; several small ones are read at a time.
+@dataclass(frozen=True)
+class _Job:
+    """What reading deliveries needs, and the records so far; the caller adds to them what `run` hands out."""
 
-    Deliveries that are compared with the one before are read one after the other.
-    """
-    with ThreadPoolExecutor(settings.threads or os.cpu_count()) as pool:
-        for extract, group in groupby(deliveries, key=lambda one: one.extract):
-            contract = contracts[extract]
-            is_ordered = contract.mode == "snapshot" or contract.limits.compares
-            yield from (map if is_ordered else pool.map)(update, group)
+    con: duckdb.DuckDBPyConnection
+    settings: Settings
+    business: BusinessSettings
+    contracts: dict[str, Contract]
+    records: Records
 
+    def run(self, deliveries: list[Delivery]) -> Iterator[tuple[int, DeliveryRecord]]:
+        """New records of those deliveries about which anything changed, with their positions, in order.
 
-def _brought_up_to_date(
-    con: duckdb.DuckDBPyConnection,
-    settings: Settings,
-    business: BusinessSettings,
-    contracts: dict[str, Contract],
-    records: Records,
-    delivery: Delivery,
-) -> DeliveryRecord | None:
-    """Read one delivery where anything about it changed; its new record, or None where nothing did."""
-    contract = contracts[delivery.extract]
-    previous = records.get((delivery.extract, delivery.extract_date))
-    if previous is None and not delivery.files and not delivery.manifest:
-        return None
-    zones = Zones(contract.time_zone or business.reporting_time_zone, business.reporting_time_zone)
-    files = _identities(delivery, previous)
-    earlier = _earlier_rows(records, delivery, contract)
-    reading = _reading(contract, zones)
-    if previous is not None and _is_current(previous, files, reading, earlier):
-        if previous.files != files:
-            target = lake.partition(settings.lake, delivery.extract, delivery.extract_date)
-            lake.write_record(target, replace(previous, files=files))
-        return None
-    task = Task(delivery, contract, files, previous, earlier, zones, reading)
-    with con.cursor() as session:  # temporary tables are its own
-        record = read_delivery(session, settings, task)
-    if _identities(delivery, None) != files:
-        raise ConfigurationError(f"{delivery.folder}: its files changed while they were read; run again when complete")
-    return record
+        Deliveries that are compared with the one before are read one after the other; several of the others at a time.
+        """
+        with ThreadPoolExecutor(self.settings.threads or os.cpu_count()) as pool:
+            position = 0
+            for extract, group in groupby(deliveries, key=lambda one: one.extract):
+                mine, contract = list(group), self.contracts[extract]
+                if contract.mode == "snapshot" or contract.limits.compares:
+                    read = chain.from_iterable(self._read([task]) for task in map(self._task, mine) if task)
+                else:
+                    tasks = [task for task in pool.map(self._task, mine) if task]
+                    read = chain.from_iterable(pool.map(self._read, together.batches(tasks)))
+                places = {one.extract_date: place for place, one in enumerate(mine, position + 1)}
+                for record in read:
+                    yield places[record.extract_date], record
+                position += len(mine)
+
+    def _task(self, delivery: Delivery) -> Task | None:
+        """What is to be read of a delivery, or None where nothing about it changed."""
+        contract = self.contracts[delivery.extract]
+        previous = self.records.get((delivery.extract, delivery.extract_date))
+        if previous is None and not delivery.files and not delivery.manifest:
+            return None
+        zones = Zones(contract.time_zone or self.business.reporting_time_zone, self.business.reporting_time_zone)
+        files = _identities(delivery, previous)
+        earlier = _earlier_rows(self.records, delivery, contract)
+        reading = _reading(contract, zones)
+        if previous is not None and _is_current(previous, files, reading, earlier):
+            if previous.files != files:
+                target = lake.partition(self.settings.lake, delivery.extract, delivery.extract_date)
+                lake.write_record(target, replace(previous, files=files))
+            return None
+        return Task(delivery, contract, files, previous, earlier, zones, reading)
+
+    def _read(self, tasks: list[Task]) -> list[DeliveryRecord]:
+        with self.con.cursor() as session:  # temporary tables are its own
+            records = together.read_together(session, self.settings, tasks) if len(tasks) > 1 else {}
+            for index, task in enumerate(tasks):
+                if index not in records:
+                    records[index] = read_delivery(session, self.settings, task)
+        for task in tasks:
+            if _identities(task.delivery, None) != task.files:
+                folder = task.delivery.folder
+                raise ConfigurationError(f"{folder}: its files changed while they were read; run again when complete")
+        return [records[index] for index in range(len(tasks))]
 
 
 def _identities(delivery: Delivery, previous: DeliveryRecord | None) -> tuple[FileIdentity, ...]:

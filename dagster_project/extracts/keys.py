@@ -1,11 +1,12 @@
 """Rows of one delivery that share a key: which one stays, which are superseded, which contradict each other.
 
-Works on the temporary table `typed` and leaves the temporary table `dropped` (`_file`, `_row`, `fate`
-superseded|conflict, `differs` BOOLEAN, `message`).
+Works on the temporary table `typed` and leaves the temporary table `dropped` (`_delivery`, `_file`, `_row`, `fate`
+superseded|conflict, `differs` BOOLEAN, `message`). Rows of different deliveries have nothing to do with each other.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,29 +20,43 @@ from dagster_project.extracts.sql import identifier, literal
 class Dropped:
     """Rows of one file that one fate befell; `differs` where their content is not that of the row kept."""
 
+    delivery: int
     file_name: str
     fate: Literal["superseded", "conflict"]
     differs: bool
     rows: int
 
 
-def count_rows(con: duckdb.DuckDBPyConnection, contract: Contract) -> tuple[dict[str, tuple[int, int]], bool]:
-    """Rows and bad rows of `typed` by file name, and whether the good ones of all files may share keys."""
-    files = con.execute("select _file, count(*), count(*) filter (_bad) from typed group by 1 order by 1").fetchall()
-    distinct = con.execute(f"select count(distinct {_fingerprint(contract)}) from typed where not _bad").fetchone()[0]
-    good = sum(rows - bad for _, rows, bad in files)
-    return {name: (rows, bad) for name, rows, bad in files}, distinct < good
+def count_rows(con: duckdb.DuckDBPyConnection) -> dict[tuple[int, str], tuple[int, int]]:
+    """Rows and bad rows of `typed` by delivery and file name."""
+    found = con.execute("select _delivery, _file, count(*), count(*) filter (_bad) from typed group by all").fetchall()
+    return {(delivery, name): (rows, bad) for delivery, name, rows, bad in found}
+
+
+def count_days(con: duckdb.DuckDBPyConnection, contract: Contract) -> list[tuple[int, dt.date, int]]:
+    """Good rows of `typed` by delivery and day, where a day is part of the contract's key; else nothing."""
+    dated = [sql for part, sql in zip(contract.key, _key(contract), strict=True) if key_column(part)[1]]
+    if not dated:
+        return []
+    found = con.execute(f"select _delivery, {dated[0]} as day, count(*) from typed where not _bad group by all")
+    return sorted(found.fetchall())
 
 
 def drop_repeated_keys(con: duckdb.DuckDBPyConnection, contract: Contract) -> list[Dropped]:
-    """Fill `dropped`, and what is in it by file.
+    """Fill `dropped`, and what is in it by delivery and file; nothing where no good rows share a key.
 
     Identical rows: one is kept. Different rows of one key: all of them conflict in a snapshot; in a delta the
     newest by `newer_by`, then the last line, is kept.
     """
+    con.execute(
+        f"""create or replace temp table repeated as select _delivery, {_fingerprint(contract)} as fingerprint
+            from typed where not _bad group by all having count(*) > 1"""
+    )
+    if not con.execute("select exists (select 1 from repeated)").fetchone()[0]:
+        return []
     con.execute(f"create or replace temp table dropped as {_ranked(contract)}")
-    counted = con.execute("select _file, fate, differs, count(*) from dropped group by all order by all").fetchall()
-    return [Dropped(*row) for row in counted]
+    counted = con.execute("select _delivery, _file, fate, differs, count(*) from dropped group by all order by all")
+    return [Dropped(*row) for row in counted.fetchall()]
 
 
 def _ranked(contract: Contract) -> str:
@@ -56,16 +71,15 @@ def _ranked(contract: Contract) -> str:
     return f"""
         with candidates as (
             select *, {_content(contract)} as content, {_whole_row(contract)} as whole
-            from typed where not _bad and {fingerprint} in (
-                select {fingerprint} from typed where not _bad group by 1 having count(*) > 1)
+            from typed where not _bad and (_delivery, {fingerprint}) in (select (_delivery, fingerprint) from repeated)
         ), same_key as (
-            select {keys}, whole, list({{'file': _file, 'row': _row}} order by {order}) as places,
+            select _delivery, {keys}, whole, list({{'file': _file, 'row': _row}} order by {order}) as places,
                 min(content) <> max(content) as differs
             from candidates group by all having count(*) > 1
         ), fallen as (
             select *, unnest(case when {conflict} then places else places[2:] end) as place from same_key
         )
-        select place.file as _file, place.row as _row, differs, {_message(contract)} as message,
+        select _delivery, place.file as _file, place.row as _row, differs, {_message(contract)} as message,
             case when {conflict} then 'conflict' else 'superseded' end as fate
         from fallen"""
 

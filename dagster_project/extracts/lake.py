@@ -21,6 +21,8 @@ from dagster_project.settings import Settings
 EMPTY_DATE = dt.date(1, 1, 1)
 RECORD = "_delivery.json"
 PART = "part-0.parquet"
+# Version 2 of the format writes texts of many different values, as ids are, in 5/6 of the time and 95 % of the size.
+PARQUET = "format parquet, compression zstd, parquet_version v2"
 _PREFIX = "extract_date="
 _NEW, _OLD = ".new", ".old"
 

@@ -51,8 +51,8 @@ def open_source(
     link = work / f"{position}.{kind}"
     link.symlink_to(path.resolve())
     if kind == "parquet":
-        return _parquet(con, link, path.name)
-    if contract.file.encoding.lower().replace("_", "-") not in ("utf-8", "utf8", "utf-8-sig"):
+        return open_parquet(con, link, path.name)
+    if not contract.file.is_utf8:
         link = transcoded(link, contract.file.encoding, work / f"{position}.utf8.{kind.split('.')[0]}", path.name)
     lines = scan_lines(link, path.name)
     if lines.is_empty:
@@ -62,7 +62,7 @@ def open_source(
     return _delimited(con, link, path.name, lines, contract, work, position)
 
 
-def _parquet(con: duckdb.DuckDBPyConnection, path: Path, name: str) -> SourceFile:
+def open_parquet(con: duckdb.DuckDBPyConnection, path: Path, name: str) -> SourceFile:
     scan = f"read_parquet({literal(str(path))}, file_row_number = true, binary_as_string = true)"
     try:
         description = con.execute(f"select * from {scan} limit 0").description
@@ -73,7 +73,7 @@ def _parquet(con: duckdb.DuckDBPyConnection, path: Path, name: str) -> SourceFil
         ) from None
     columns = tuple(column[0] for column in description[:-1])
     types = tuple(str(column[1]) for column in description[:-1])
-    aliases = ", ".join([*_positions(columns), "_position"])
+    aliases = ", ".join([*positions(columns), "_position"])
     relation = f"(select *, _position + 1 as _row from {scan} as delivered({aliases}))"
     return SourceFile(name, relation, columns, types)
 
@@ -90,7 +90,7 @@ def _delimited(
     delimiter = contract.file.delimiter or ("\t" if ".tsv" in path.name else ",")
     header = read_header(path, delimiter, name)
     table, broken = f"raw_{position}", []
-    if _load_delimited(con, table, path, delimiter, _positions(header)) == lines.count - 1:
+    if _load_delimited(con, table, path, delimiter, positions(header)) == lines.count - 1:
         number = "rowid + 2 as _row"
     else:
         target = work / f"{position}.careful.csv"
@@ -102,7 +102,7 @@ def _delimited(
             width=len(header),
             multiline=_multiline(contract, header),
         )
-        _load_rewritten(con, table, target, _positions(header))
+        _load_rewritten(con, table, target, positions(header))
         number = "cast(_line as bigint) as _row"
     if not lines.ends_with_newline and not contract.file.last_line_may_end_open:
         broken += _cut_off(con, table, number, contract, header, lines.count)
@@ -129,7 +129,7 @@ def _cut_off(
         return []
     shows_it = readers and all(one.values or one.type in ("boolean", "date", "timestamp") for one in readers)
     last = con.execute(
-        f"""select _row, to_json(list_value({", ".join(_positions(header))})) from (select *, {number} from {table})
+        f"""select _row, to_json(list_value({", ".join(positions(header))})) from (select *, {number} from {table})
             where _row = ? {f"and c{len(header) - 1} is null" if shows_it else ""}""",
         [last_line],
     ).fetchall()
@@ -150,7 +150,7 @@ def _load_delimited(
     """Rows loaded, or None where DuckDB finds a record it cannot read."""
     try:
         return con.execute(
-            f"create or replace temp table {table} as select * from {_csv(path, delimiter, columns, header=True)}"
+            f"create or replace temp table {table} as select * from {csv_scan(literal(str(path)), delimiter, columns, header=True)}"
         ).fetchone()[0]
     except (duckdb.InvalidInputException, duckdb.ConversionException):
         return None
@@ -158,16 +158,19 @@ def _load_delimited(
 
 def _load_rewritten(con: duckdb.DuckDBPyConnection, table: str, path: Path, columns: list[str]) -> None:
     # Our own quoting is sound; not strict, because quoted values may hold other line ends than the records.
-    scan = _csv(path, ",", ["_line", *columns], header=False, strict=False)
+    scan = csv_scan(literal(str(path)), ",", ["_line", *columns], header=False, strict=False)
     con.execute(f"create or replace temp table {table} as select * from {scan}")
 
 
-def _csv(path: Path, delimiter: str, columns: list[str], *, header: bool, strict: bool = True) -> str:
+def csv_scan(
+    files: str, delimiter: str, columns: list[str], *, header: bool, strict: bool = True, more: str = ""
+) -> str:
+    """SQL that reads delimited text as it stands: `files` is the SQL of a path or a list of them."""
     struct = ", ".join(f"'{column}': 'VARCHAR'" for column in columns)
     return (
-        f"read_csv({literal(str(path))}, columns = {{{struct}}}, auto_detect = false, header = {header}, "
+        f"read_csv({files}, columns = {{{struct}}}, auto_detect = false, header = {header}, "
         f"delim = {literal(delimiter)}, quote = '\"', escape = '\"', nullstr = '', strict_mode = {strict}, "
-        f"max_line_size = {LONGEST_LINE})"
+        f"max_line_size = {LONGEST_LINE}{', ' * bool(more)}{more})"
     )
 
 
@@ -191,7 +194,7 @@ def _json_lines(
             f"select distinct unnest(json_keys(line)) as key from {table} order by key"
         ).fetchall()
     ]
-    values = ", ".join(f"fields[{index + 1}] as {alias}" for index, alias in enumerate(_positions(keys)))
+    values = ", ".join(f"fields[{index + 1}] as {alias}" for index, alias in enumerate(positions(keys)))
     relation = f"""(select {values or "null as none"}, _row from (
         select json_extract_string(line, ?::varchar[]) as fields, rowid + 1 as _row
         from {table} where line is not null))"""
@@ -225,7 +228,8 @@ def _all_objects(con: duckdb.DuckDBPyConnection, table: str) -> bool:
     ).fetchone()[0]
 
 
-def _positions(columns: list[str] | tuple[str, ...]) -> list[str]:
+def positions(columns: list[str] | tuple[str, ...]) -> list[str]:
+    """Names of a relation's columns: c0, c1, ..."""
     return [f"c{index}" for index in range(len(columns))]
 
 

@@ -69,7 +69,8 @@ class DeliveryRecord:
     """What became of one delivery, kept as `_delivery.json` in its lake partition.
 
     `reading` names everything beside the files that shapes the result (contract, time zone, reader version);
-    `earlier_rows` is the volume of the accepted delivery before this one where that was looked at.
+    `earlier_rows` is the volume of the accepted delivery before this one where that was looked at; `days` are good
+    rows by the day in their key, where it has one.
     """
 
     extract: str
@@ -82,6 +83,7 @@ class DeliveryRecord:
     refusal: str | None = None
     earlier_rows: int | None = None
     compared: bool = False
+    days: tuple[tuple[dt.date, int], ...] = ()
 
     @property
     def accepted_rows(self) -> int:
@@ -109,7 +111,8 @@ class DeliveryRecord:
         )
         files = tuple(FileIdentity(**one) for one in raw.pop("files"))
         findings = tuple(Finding(**one) for one in raw.pop("findings"))
-        return cls(extract_date=day, rows=rows, files=files, findings=findings, **raw)
+        days = tuple((dt.date.fromisoformat(one), count) for one, count in raw.pop("days"))
+        return cls(extract_date=day, rows=rows, files=files, findings=findings, days=days, **raw)
 
 
 @dataclass(frozen=True)

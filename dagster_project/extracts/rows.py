@@ -1,7 +1,7 @@
 """From untyped values of one file to canonical rows: every row is typed, or refused with its first reason.
 
-The typed rows of a delivery are in the temporary table `typed` (canonical columns, `_extra`, `_file`, `_row`,
-`_bad`), the refused ones in `refused` with column, reason, message and raw record. Both are made by set-based
+The typed rows are in the temporary table `typed` (canonical columns, `_extra`, `_file`, `_row`, `_bad`, and
+`_delivery`, which tells deliveries read together apart), the refused ones in `refused` with column, reason, message and raw record. Both are made by set-based
 SQL; reasons are looked for only where a file has a bad row.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import duckdb
@@ -84,7 +85,7 @@ def match_columns(contract: Contract, file: SourceFile) -> Columns:
 def create_typed(con: duckdb.DuckDBPyConnection, contract: Contract) -> None:
     """An empty table `typed`."""
     columns = ", ".join(f"{identifier(name)} {kind}" for name, kind in contract.schema_types.items())
-    con.execute(f"create or replace temp table typed ({columns}, _bad boolean)")
+    con.execute(f"create or replace temp table typed ({columns}, _bad boolean, _delivery integer)")
 
 
 def create_refused(con: duckdb.DuckDBPyConnection) -> None:
@@ -99,14 +100,43 @@ def add_file(
     con: duckdb.DuckDBPyConnection, contract: Contract, file: SourceFile, zones: Zones, *, is_first: bool
 ) -> None:
     """Put the rows of one file into `typed`, which the first file of a delivery makes anew."""
-    values, conditions = _canonical(contract, file, zones)
-    body, parameters = _converted(contract, file, values)
+    _add(con, contract, file, zones, "?::varchar", "0", [file.name], is_first)
+
+
+def add_together(
+    con: duckdb.DuckDBPyConnection,
+    contract: Contract,
+    source: SourceFile,
+    zones: Zones,
+    names: Sequence[str],
+    deliveries: Sequence[int],
+    *,
+    is_first: bool,
+) -> None:
+    """Put the rows of many files into `typed`: `_position` of the source's relation, from 1, is an index of their
+    `names` and `deliveries`."""
+    file, delivery = "(?::varchar[])[_position]", "(?::integer[])[_position]"
+    _add(con, contract, source, zones, file, delivery, [list(names), list(deliveries)], is_first)
+
+
+def _add(
+    con: duckdb.DuckDBPyConnection,
+    contract: Contract,
+    source: SourceFile,
+    zones: Zones,
+    file: str,
+    delivery: str,
+    parameters: list[object],
+    is_first: bool,
+) -> None:
+    values, conditions = _canonical(contract, source, zones)
+    body, body_parameters = _converted(contract, source, values)
     bad = " or ".join(f"coalesce({one.when}, false)" for one in conditions) or "false"
     names = ", ".join(identifier(column.name) for column in contract.columns)
     into = "create or replace temp table typed as" if is_first else "insert into typed"
     con.execute(
-        f"{into} select {names}, _extra, ?::varchar as _file, _row, {bad} as _bad from ({body})",
-        [file.name, *parameters],
+        f"{into} select {names}, _extra, {file} as _file, _row, {bad} as _bad, {delivery} as _delivery from ({body})",
+        [*parameters, *body_parameters],
     )
 
 
@@ -261,7 +291,7 @@ def _converted(
         record_names = list(file.columns)
     where = f"where ({contract.where})" if contract.where else ""
     body = f"""select *, {canonical} from (
-        select {sources}, {extra} as _extra{record}, _row from {_named_relation(contract, file)} {where})"""
+        select {sources}, {extra} as _extra{record}, columns('^(_row|_position)$') from {_named_relation(contract, file)} {where})"""
     return body, [*extra_names, *record_names, *file.parameters]
 
 

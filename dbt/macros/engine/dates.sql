@@ -22,6 +22,10 @@
     {{ whole_division(month_index(day) ~ " - " ~ (var("fiscal_year_start_month") - 1), months) }}
 {%- endmacro %}
 
+{% macro fiscal_year_start(day) -%}
+    {{ month_first_day(fiscal_bucket(day, 12) ~ " * 12 + " ~ (var("fiscal_year_start_month") - 1)) }}
+{%- endmacro %}
+
 {% macro whole_division(dividend, divisor) -%}
     (({{ dividend }}) // ({{ divisor }}))
 {%- endmacro %}

@@ -5,11 +5,20 @@
 {%- set lengths = {"month": 1, "quarter": 3, "year": 12} -%}
 {%- set measures = ["active_days", "active_users", "users_new_to_month", "users_new_to_quarter", "users_new_to_year",
     "change_7d", "change_30d", "sessions"] -%}
+{{ config(materialized="incremental", incremental_strategy="append", pre_hook="{{ without_recomputed_days(this) }}") }}
+{%- if is_incremental() %}
+{%- set since = first_recomputed_day(this) %}
+{%- endif %}
+-- depends_on: {{ ref("int_usage_days") }} {{ ref("int_session_days") }}
 with user_days as (
     select account_id, user_id, activity_date,
         lag(activity_date) over w as previous_date,
         lead(activity_date) over w as next_date
     from {{ ref("int_user_days") }}
+    {%- if since %}
+    -- who was active neither in the fiscal year so far nor in the 30 days before is new to every period and window
+    where activity_date >= least({{ days_after(since, -30) }}, {{ fiscal_year_start(since) }})
+    {%- endif %}
     window w as (partition by account_id, user_id order by activity_date)
 ),
 
@@ -45,12 +54,19 @@ happenings as (
     union all
     select account_id, cast(started_at as date), 0, 0, 0, 0, 0, 0, 0, count(*)
     from {{ ref("int_sessions") }}
+    {% if since -%}
+    where started_at >= cast({{ since }} as timestamp)
+    {% endif -%}
     group by account_id, cast(started_at as date)
 )
 
 select account_id, day
     {%- for m in measures %},
     cast(sum({{ m }}) as bigint) as {{ m }}
-    {%- endfor %}
+    {%- endfor %},
+    ({{ is_account_level() }}) as is_account_level
 from happenings
+{% if since -%}
+where day >= {{ since }}
+{% endif -%}
 group by account_id, day

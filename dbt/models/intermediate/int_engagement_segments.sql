@@ -13,7 +13,7 @@ with accounts as (
     left join {{ ref("int_account_mrr") }} m
         on m.grain = s.grain and m.period_start = s.period_start and m.account_id = s.account_id
     where (u.active_days > 0 or u.user_weeks > 0 or m.has_paid_day)
-        and p.period_end >= (select min(activity_date) from {{ ref("int_user_days") }})
+        and p.period_end >= (select min(day) from {{ ref("int_account_days") }} where active_days > 0)
 ),
 
 figures as (

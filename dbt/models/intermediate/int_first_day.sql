@@ -2,7 +2,7 @@ select min(first_day) as first_day
 from (
     select min(start_date) as first_day from {{ ref("int_subscription_items") }}
     union all
-    select min(activity_date) from {{ ref("int_user_days") }}
+    select min(day) from {{ ref("int_account_days") }} where active_days > 0
     union all
     select min(opened_on) from {{ ref("int_tickets") }}
     union all

@@ -1,38 +1,41 @@
-with events as (
-    select account_id, user_id, session_id, duration_seconds, occurred_at
-    from {{ ref("stg_usage__events") }}
-    where event_date <= {{ as_of() }}
-        and account_id not in (select account_id from {{ ref("int_accounts") }} where is_test)
+{#- A session may reach over midnight. So what changes on a day may change any session of the users of that day. -#}
+{{ config(materialized="incremental", incremental_strategy="append", pre_hook="{{ without_recomputed_users(this) }}") }}
+with days as (
+    select d.account_id, d.user_id, d.session_id, d.started_at, d.ended_at, d.events, d.timed_events, d.duration_microseconds
+    from {{ ref("int_session_days") }} d
+    {% if is_incremental() -%}
+    join {{ ref("int_recomputed_users") }} u on u.account_id = d.account_id and u.user_id is not distinct from d.user_id
+    {% endif -%}
+    where d.event_date <= {{ as_of() }} and not d.is_test
 ),
 
-gaps as (
-    -- without a session id, more than 30 minutes of silence start a new session
-    select *,
-        case when {{ microseconds_between("lag(occurred_at) over (partition by account_id, user_id order by occurred_at)", "occurred_at") }}
-            <= 30 * 60 * 1000000 then 0 else 1 end as is_start
-    from events
+-- without a session id, a session goes on over midnight, and over the events that other subscriptions of the account tell
+reached as (
+    select *, max(ended_at) over (
+        partition by account_id, user_id order by started_at, ended_at rows between unbounded preceding and 1 preceding) as reached_until
+    from days
     where session_id is null
 ),
 
 numbered as (
-    select account_id, user_id, duration_seconds, occurred_at,
-        sum(is_start) over (partition by account_id, user_id order by occurred_at rows unbounded preceding) as session_number
-    from gaps
+    select *, sum(case when {{ microseconds_between("reached_until", "started_at") }} <= {{ session_gap() }} then 0 else 1 end) over (
+        partition by account_id, user_id order by started_at, ended_at rows unbounded preceding) as session_number
+    from reached
 ),
 
 sessions as (
-    select account_id, user_id, min(occurred_at) as started_at, max(occurred_at) as ended_at,
-        count(*) as events, count(duration_seconds) as timed_events, sum(duration_seconds) as duration_seconds
-    from events
+    select account_id, user_id, min(started_at) as started_at, max(ended_at) as ended_at,
+        sum(events) as events, sum(timed_events) as timed_events, sum(duration_microseconds) as duration_microseconds
+    from days
     where session_id is not null
     group by account_id, user_id, session_id
     union all
-    select account_id, user_id, min(occurred_at), max(occurred_at), count(*), count(duration_seconds), sum(duration_seconds)
+    select account_id, user_id, min(started_at), max(ended_at), sum(events), sum(timed_events), sum(duration_microseconds)
     from numbered
     group by account_id, user_id, session_number
 )
 
-select account_id, user_id, started_at, cast(events as bigint) as events,
-    case when timed_events = events then cast({{ whole_units("duration_seconds", 6) }} as bigint)
+select account_id, user_id, started_at, ended_at, cast(events as bigint) as events,
+    case when timed_events = events then cast(duration_microseconds as bigint)
         else {{ microseconds_between("started_at", "ended_at") }} end as length_microseconds
 from sessions

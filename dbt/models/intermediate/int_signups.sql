@@ -1,6 +1,6 @@
 -- every account that signed up, and how many days after that it had completed the required steps;
 -- empty where neither the steps' extract nor a configured event tells anything
--- Read only where an event is a step, which parsing with the default vars does not see: depends_on: {{ ref("int_user_days") }}
+-- Read only where an event is a step, which parsing with the default vars does not see: depends_on: {{ ref("int_account_days") }}
 {%- set onboarding = var("onboarding") %}
 {%- set steps = onboarding.steps | unique | list %}
 with signups as (
@@ -9,7 +9,7 @@ with signups as (
     where not is_test and cast(created_at as date) <= {{ as_of() }}
         and (exists (select 1 from {{ ref("int_onboarding_steps") }})
             {%- if onboarding_event_steps() %}
-            or exists (select 1 from {{ ref("int_user_days") }})
+            or exists (select 1 from {{ ref("int_account_days") }})
             {%- endif %})
 ),
 

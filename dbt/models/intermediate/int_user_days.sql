@@ -1,13 +1,12 @@
-with events as (
-    select *
-    from {{ ref("stg_usage__events") }}
-    where event_date <= {{ as_of() }}
-        and account_id not in (select account_id from {{ ref("int_accounts") }} where is_test)
+with days as (
+    select account_id, event_date, user_id, events
+    from {{ ref("int_session_days") }}
+    where event_date <= {{ as_of() }} and not is_test
 )
 
 -- where the extract has no user ids at all, the account stands for one user, if there is one
 select account_id, event_date as activity_date,
-    case when (select count(user_id) = 0 from events) then nullif(account_id, '(unknown)') else user_id end as user_id,
-    cast(count(*) as bigint) as events
-from events
+    case when (select count(user_id) = 0 from days) then nullif(account_id, '(unknown)') else user_id end as user_id,
+    cast(sum(events) as bigint) as events
+from days
 group by account_id, event_date, user_id

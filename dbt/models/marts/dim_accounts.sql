@@ -11,7 +11,7 @@ with mentioned as (
     union
     select account_id from {{ ref("stg_crm__survey_responses") }} where cast(responded_at as date) <= {{ as_of() }}
     union
-    select account_id from {{ ref("int_user_days") }}
+    select account_id from {{ ref("int_account_days") }} where active_days > 0
 ),
 
 ids as (
@@ -20,7 +20,7 @@ ids as (
 ),
 
 activity as (
-    select account_id, max(activity_date) as last_active_date from {{ ref("int_user_days") }} group by account_id
+    select account_id, max(day) as last_active_date from {{ ref("int_account_days") }} where active_days > 0 group by account_id
 )
 
 select

@@ -29,7 +29,7 @@ by_segment as (
 ),
 
 bounds as (
-    select min(activity_date) as first_day from {{ ref("int_user_days") }}
+    select min(day) as first_day from {{ ref("int_account_days") }} where active_days > 0
 ),
 
 days as (

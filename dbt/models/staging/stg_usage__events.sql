@@ -1,16 +1,38 @@
 with deliveries as (
-    select *, cast(occurred_at as date) as event_date
+    select event_id, account_id, subscription_id, user_id, event_name, session_id, duration_seconds, quantity, is_deleted, occurred_at,
+        cast(occurred_at as date) as event_date, extract_date, _file, _row
     from {{ lake("usage", "events") }}
-    where extract_date <= {{ as_of() }}
+    where extract_date <= {{ as_of() }} and {{ delivered_in_batch("extract_date") }} and {{ happened_in_batch("cast(occurred_at as date)") }}
+),
+
+-- Within a delivery a key stands once: ingest saw to it. So only what reaches a date by another delivery than the largest one of that
+-- date, a few late and repeated events, can meet a row of the same key.
+sizes as (
+    select event_date, extract_date,
+        row_number() over (partition by event_date order by count(*) desc, extract_date desc) as position
+    from deliveries
+    group by event_date, extract_date
+),
+
+contested as (
+    select distinct d.event_date, d.event_id
+    from deliveries d
+    join sizes s on s.event_date = d.event_date and s.extract_date = d.extract_date
+    where s.position > 1 and d.event_id is not null
 ),
 
 identified as (
+    select d.account_id, d.subscription_id, d.user_id, d.event_name, d.session_id, d.duration_seconds, d.occurred_at, d.event_date
+    from deliveries d
+    left join contested c on c.event_date = d.event_date and c.event_id = d.event_id
+    where c.event_id is null and d.event_id is not null and not coalesce(d.is_deleted, false)
+    union all
     select account_id, subscription_id, user_id, event_name, session_id, duration_seconds, occurred_at, event_date
     from (
-        select *, row_number() over (
-            partition by event_date, event_id order by extract_date desc, _file desc, _row desc) as newest
-        from deliveries
-        where event_id is not null
+        select d.*, row_number() over (
+            partition by d.event_date, d.event_id order by d.extract_date desc, d._file desc, d._row desc) as newest
+        from deliveries d
+        join contested c on c.event_date = d.event_date and c.event_id = d.event_id
     ) as versions
     where newest = 1 and not coalesce(is_deleted, false)
 ),
@@ -33,6 +55,7 @@ subscribers as (
 
 select
     coalesce(e.account_id, s.account_id, '(unknown)') as account_id,
+    case when e.account_id is null then e.subscription_id end as subscription_id,
     e.user_id,
     e.session_id,
     e.event_name,
@@ -40,4 +63,4 @@ select
     e.occurred_at,
     e.event_date
 from unique_events e
-left join subscribers s on e.account_id is null and s.subscription_id = e.subscription_id
+left join subscribers s on s.subscription_id = case when e.account_id is null then e.subscription_id end

@@ -1,0 +1,97 @@
+"""Which days of usage a build computes anew, and what the one before it was built from.
+
+A day is computed anew where a delivery that holds events of it came, went or changed since the last complete build, or
+where it lies between the two as-of dates. Everything is, where there is no such build, or it was made by other models or
+under other settings. Knows neither dbt nor how deliveries are read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import duckdb
+
+
+@dataclass(frozen=True)
+class UsageDelivery:
+    """An accepted delivery of usage/events: a fingerprint of its content, and its events by local date."""
+
+    extract_date: date
+    fingerprint: str
+    events: Mapping[date, int]
+
+
+@dataclass(frozen=True)
+class UsageBuild:
+    """What a complete build was made from; `made_by` names the models and settings."""
+
+    made_by: str
+    as_of: date
+    deliveries: tuple[UsageDelivery, ...]
+
+    def write(self, path: Path) -> None:
+        deliveries = [
+            [d.extract_date.isoformat(), d.fingerprint, {day.isoformat(): n for day, n in d.events.items()}]
+            for d in self.deliveries
+        ]
+        path.write_text(json.dumps([self.made_by, self.as_of.isoformat(), deliveries]))
+
+
+def read_build(path: Path) -> UsageBuild | None:
+    """The last complete build, or None where there is none that could be told."""
+    try:
+        made_by, as_of, deliveries = json.loads(path.read_text())
+        return UsageBuild(
+            made_by,
+            date.fromisoformat(as_of),
+            tuple(
+                UsageDelivery(
+                    date.fromisoformat(day), fingerprint, {date.fromisoformat(d): n for d, n in events.items()}
+                )
+                for day, fingerprint, events in deliveries
+            ),
+        )
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def changed_days(before: UsageBuild, now: UsageBuild) -> set[date]:
+    """Local dates whose events may differ between two builds made alike."""
+    old, new = ({d.extract_date: d for d in build.deliveries} for build in (before, now))
+    changed = {day for day in old.keys() | new.keys() if old.get(day) != new.get(day)}
+    days = {day for build in (old, new) for key in changed & build.keys() for day in build[key].events}
+    first, last = sorted((before.as_of, now.as_of))
+    return days | {day for d in now.deliveries for day in d.events if first < day <= last}
+
+
+def write_index(path: Path, build: UsageBuild, changed: Iterable[date] | None) -> None:
+    """Parquet with a row per delivery and local date: extract_date, event_date, events, is_changed.
+
+    `changed` None means every day. A changed day that no delivery holds any more has a row without extract_date.
+    """
+    held = {day for d in build.deliveries for day in d.events}
+    days = held if changed is None else set(changed)
+    rows = [
+        {
+            "extract_date": d.extract_date.isoformat(),
+            "event_date": day.isoformat(),
+            "events": n,
+            "is_changed": day in days,
+        }
+        for d in build.deliveries
+        for day, n in d.events.items()
+    ]
+    rows += [
+        {"extract_date": None, "event_date": day.isoformat(), "events": 0, "is_changed": True} for day in days - held
+    ]
+    structure = [{"extract_date": "DATE", "event_date": "DATE", "events": "BIGINT", "is_changed": "BOOLEAN"}]
+    with duckdb.connect() as connection:
+        connection.execute(
+            f"""copy (select unnest(from_json(cast(? as json), ?), recursive := true))
+                to '{str(path).replace("'", "''")}' (format parquet)""",
+            [json.dumps(rows), json.dumps(structure)],
+        )

@@ -1,0 +1,34 @@
+{# What the usage models share. #}
+
+{# The silence that ends a session without an id, in microseconds: 30 minutes. #}
+{% macro session_gap() %}{{ 30 * 60 * 1000000 }}{% endmacro %}
+
+{# Before the sessions of users are computed anew, the old ones go. #}
+{% macro without_recomputed_users(relation) -%}
+    {%- if is_incremental() -%}
+    delete from {{ relation }} using {{ ref("int_recomputed_users") }} as u
+    where u.account_id = {{ relation }}.account_id and u.user_id is not distinct from {{ relation }}.user_id
+    {%- endif -%}
+{%- endmacro %}
+
+{# The first day whose figures change with the days that are computed anew, as a literal; where nothing changes, a day that never comes.
+   Where the extract tells users for the first time, or no longer, every day's do. #}
+{% macro first_recomputed_day(computed) -%}
+    {%- set found = run_query("
+        select case when exists (select 1 from " ~ computed ~ " c where c.is_account_level <> (" ~ is_account_level() ~ "))
+            then cast('0001-01-01' as date) else coalesce(min(event_date), cast('9999-12-31' as date)) end as first_day
+        from " ~ ref("int_usage_days") ~ " where is_recomputed") -%}
+    cast('{{ found.rows[0].first_day }}' as date)
+{%- endmacro %}
+
+{# Before an account's days are computed anew, the old ones go. #}
+{% macro without_recomputed_days(relation) -%}
+    {%- if is_incremental() -%}
+    delete from {{ relation }} where day >= {{ first_recomputed_day(relation) }}
+    {%- endif -%}
+{%- endmacro %}
+
+{# Whether no event of the extract has a user id. #}
+{% macro is_account_level() -%}
+    select count(user_id) = 0 from {{ ref("int_session_days") }} where event_date <= {{ as_of() }} and not is_test
+{%- endmacro %}

@@ -1,0 +1,41 @@
+-- depends_on: {{ ref("int_usage_days") }}
+{%- set who = "event_date, account_id, subscription_id, user_id" %}
+{{ config(materialized="usage_by_day") }}
+with events as (
+    select event_date, account_id, subscription_id, user_id, session_id, occurred_at, duration_seconds
+    from {{ ref("stg_usage__events") }}
+),
+
+gaps as (
+    -- without a session id, more than 30 minutes of silence start a new session
+    select *,
+        case when {{ microseconds_between("lag(occurred_at) over (partition by " ~ who ~ " order by occurred_at)", "occurred_at") }}
+            <= {{ session_gap() }} then 0 else 1 end as is_start
+    from events
+    where session_id is null
+),
+
+numbered as (
+    select *, sum(is_start) over (partition by {{ who }} order by occurred_at rows unbounded preceding) as session_number
+    from gaps
+),
+
+sessions as (
+    select {{ who }}, session_id, min(occurred_at) as started_at, max(occurred_at) as ended_at,
+        count(*) as events, count(duration_seconds) as timed_events, sum(duration_seconds) as duration_seconds
+    from events
+    where session_id is not null
+    group by {{ who }}, session_id
+    union all
+    select {{ who }}, cast(null as varchar), min(occurred_at), max(occurred_at), count(*), count(duration_seconds), sum(duration_seconds)
+    from numbered
+    group by {{ who }}, session_number
+)
+
+select s.event_date, s.account_id, s.subscription_id, s.user_id, s.session_id, s.started_at, s.ended_at,
+    cast(s.events as bigint) as events,
+    cast(s.timed_events as bigint) as timed_events,
+    cast({{ whole_units("s.duration_seconds", 6) }} as bigint) as duration_microseconds,
+    coalesce(a.is_test, false) as is_test
+from sessions s
+left join {{ ref("int_accounts") }} a on a.account_id = s.account_id
