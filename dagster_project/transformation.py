@@ -51,7 +51,7 @@ def build(
     business: BusinessSettings,
     as_of: date,
     *,
-    usage: Sequence[UsageDelivery],
+    usage: Sequence[UsageDelivery] | None = None,
     in_place_changes: str = "restate",
     full_refresh: bool = False,
     progress: Callable[[str], None] = lambda line: None,
@@ -59,8 +59,9 @@ def build(
     """Builds and tests every model as of a date; returns one result per node, in the order they ran.
 
     Of `usage`, the deliveries up to that date, only the days that changed since the last complete build are computed
-    anew, all of them with `full_refresh`. Failures are results: `require_success` judges them. Raises ConfigurationError for targets that are none,
-    TransformationFailed where dbt could not start.
+    anew; the whole lake is with `full_refresh`, or where it is not told. Failures are results: `require_success`
+    judges them.
+    Raises ConfigurationError for targets that are none, TransformationFailed where dbt could not start.
     """
     settings.warehouse.parent.mkdir(parents=True, exist_ok=True)
     variables = {
@@ -74,17 +75,21 @@ def build(
         **_targets_variable(settings),
     }
     manifest = prepared_manifest(settings)
-    made_by = hashlib.sha256(f"{manifest.stem} {in_place_changes} {business.model_dump_json()}".encode()).hexdigest()
-    this = UsageBuild(made_by, as_of, tuple(usage))
     last = None if full_refresh or not settings.warehouse.is_file() else read_build(_usage_build(settings))
-    is_kept = last is not None and last.made_by == made_by
-    write_index(_usage_index(settings), this, changed_days(last, this) if is_kept else None)
-    variables["usage_index"] = str(_usage_index(settings))
-    # unit tests try the models and not the data: they belong to the test suite, not to every night
-    options = ["--exclude-resource-type", "unit_test", *([] if is_kept else ["--full-refresh"])]
     _usage_build(settings).unlink(missing_ok=True)  # an incomplete build is not built upon
+    this = None
+    if usage is not None:
+        made_by = hashlib.sha256(
+            f"{manifest.stem} {in_place_changes} {business.model_dump_json()}".encode()
+        ).hexdigest()
+        this = UsageBuild(made_by, as_of, tuple(usage))
+        last = last if last and last.made_by == made_by else None
+        write_index(_usage_index(settings), this, changed_days(last, this) if last else None)
+        variables["usage_index"] = str(_usage_index(settings))
+    # unit tests try the models and not the data: they belong to the test suite, not to every night
+    options = ["--exclude-resource-type", "unit_test", *([] if this and last else ["--full-refresh"])]
     results = run_dbt("build", dbt_target(settings), variables, progress, options, manifest)
-    if all(r.status in COMPLETE for r in results):
+    if this and all(r.status in COMPLETE for r in results):
         this.write(_usage_build(settings))
     return results
 

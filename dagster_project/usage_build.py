@@ -1,8 +1,8 @@
 """Which days of usage a build computes anew, and what the one before it was built from.
 
 A day is computed anew where a delivery that holds events of it came, went or changed since the last complete build, or
-where it lies between the two as-of dates. Everything is, where there is no such build, or it was made by other models or
-under other settings. Knows neither dbt nor how deliveries are read.
+where it lies between the two as-of dates. Every day is, where there is no such build, or other models or settings made
+it. Knows neither dbt nor how deliveries are read.
 """
 
 from __future__ import annotations
@@ -75,18 +75,11 @@ def write_index(path: Path, build: UsageBuild, changed: Iterable[date] | None) -
     """
     held = {day for d in build.deliveries for day in d.events}
     days = held if changed is None else set(changed)
+    found = [(d.extract_date.isoformat(), day, n) for d in build.deliveries for day, n in d.events.items()]
+    found += [(None, day, 0) for day in days - held]
     rows = [
-        {
-            "extract_date": d.extract_date.isoformat(),
-            "event_date": day.isoformat(),
-            "events": n,
-            "is_changed": day in days,
-        }
-        for d in build.deliveries
-        for day, n in d.events.items()
-    ]
-    rows += [
-        {"extract_date": None, "event_date": day.isoformat(), "events": 0, "is_changed": True} for day in days - held
+        {"extract_date": key, "event_date": day.isoformat(), "events": n, "is_changed": day in days}
+        for key, day, n in found
     ]
     structure = [{"extract_date": "DATE", "event_date": "DATE", "events": "BIGINT", "is_changed": "BOOLEAN"}]
     with duckdb.connect() as connection:

@@ -46,16 +46,16 @@ class _Part(BaseModel):
 
 
 class FileFormat(_Part):
-    """How to read the delivered files; the format itself follows from the ending of the file name."""
+    """How to read the delivered files; the format itself follows from the ending of the file name.
+
+    `sheet` is the one of an Excel workbook that is read; without it a workbook must have one sheet only.
+    """
 
     pattern: str = "*"
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
     encoding: str = "utf-8"
+    sheet: str | None = None
     last_line_may_end_open: bool = False
-
-    @property
-    def is_utf8(self) -> bool:
-        return self.encoding.lower().replace("_", "-") in ("utf-8", "utf8", "utf-8-sig")
 
     @property
     def is_utf8(self) -> bool:

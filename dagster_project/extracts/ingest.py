@@ -78,7 +78,7 @@ def read_accounting(settings: Settings, contracts: dict[str, Contract], as_of: d
 def usage_deliveries(
     settings: Settings, contracts: dict[str, Contract], as_of: dt.date, extract: str = "usage/events"
 ) -> list[tuple[dt.date, str, dict[dt.date, int]]]:
-    """Accepted deliveries of usage up to the as-of date: extract date, fingerprint of the content, and rows by local date."""
+    """Accepted deliveries of usage up to the as-of date: extract date, fingerprint, and rows by local date."""
     only = {extract: contracts[extract]}
     return [
         (day, hashlib.sha256(f"{r.reading} {[(f.name, f.sha256) for f in r.files]}".encode()).hexdigest(), dict(r.days))

@@ -12,7 +12,7 @@ from dagster_project.extracts.contract import Contract
 from dagster_project.settings import ConfigurationError
 
 MANIFEST = "_manifest.json"
-ENDINGS = ("csv", "csv.gz", "tsv", "tsv.gz", "jsonl", "jsonl.gz", "parquet")
+ENDINGS = ("csv", "csv.gz", "tsv", "tsv.gz", "jsonl", "jsonl.gz", "parquet", "xlsx")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -105,6 +105,4 @@ def _delivery(contract: Contract, name: str, day: dt.date, folder: Path) -> Deli
 def _why_unreadable(path: Path) -> str:
     if not path.is_file():
         return "found a folder; expected delivered files"
-    if path.suffix.lower() == ".xlsx":
-        return "Excel workbooks are not supported yet"
     return f"found a file of unknown ending {path.suffix!r}"

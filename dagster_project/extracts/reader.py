@@ -23,8 +23,8 @@ LONGEST_LINE = 16 << 20  # bytes
 class SourceFile:
     """One delivered file, readable as `relation`: columns c0.. for `columns`, and `_row` (BIGINT, from 1).
 
-    `_row` is the line number in a text file, the row number in a Parquet file.
-    `types` are DuckDB types, VARCHAR throughout for text files; `broken` are the lines that are no record.
+    `_row` is the line number in a text file, the row number in a Parquet file or a sheet.
+    `types` are DuckDB types, VARCHAR throughout but for Parquet; `broken` are the lines that are no record.
     """
 
     name: str
@@ -52,6 +52,8 @@ def open_source(
     link.symlink_to(path.resolve())
     if kind == "parquet":
         return open_parquet(con, link, path.name)
+    if kind == "xlsx":
+        return _workbook(con, link, path.name, contract, work, position)
     if not contract.file.is_utf8:
         link = transcoded(link, contract.file.encoding, work / f"{position}.utf8.{kind.split('.')[0]}", path.name)
     lines = scan_lines(link, path.name)
@@ -76,6 +78,22 @@ def open_parquet(con: duckdb.DuckDBPyConnection, path: Path, name: str) -> Sourc
     aliases = ", ".join([*positions(columns), "_position"])
     relation = f"(select *, _position + 1 as _row from {scan} as delivered({aliases}))"
     return SourceFile(name, relation, columns, types)
+
+
+def _workbook(
+    con: duckdb.DuckDBPyConnection, path: Path, name: str, contract: Contract, work: Path, position: int
+) -> SourceFile:
+    from dagster_project.extracts.workbook import rewrite_sheet
+
+    target = work / f"{position}.sheet.csv"
+    days = frozenset(contract.source_name(column) for column in contract.columns if column.type == "date") - {None}
+    header, broken = rewrite_sheet(path, target, name=name, sheet=contract.file.sheet, days=days)
+    if not header:
+        return SourceFile(name, "", (), (), is_empty=True)
+    table = f"raw_{position}"
+    _load_rewritten(con, table, target, positions(header))
+    relation = f"(select *, cast(_line as bigint) as _row from {table})"
+    return SourceFile(name, relation, tuple(header), ("VARCHAR",) * len(header), tuple(broken))
 
 
 def _delimited(
@@ -150,7 +168,8 @@ def _load_delimited(
     """Rows loaded, or None where DuckDB finds a record it cannot read."""
     try:
         return con.execute(
-            f"create or replace temp table {table} as select * from {csv_scan(literal(str(path)), delimiter, columns, header=True)}"
+            f"""create or replace temp table {table} as
+                select * from {csv_scan(literal(str(path)), delimiter, columns, header=True)}"""
         ).fetchone()[0]
     except (duckdb.InvalidInputException, duckdb.ConversionException):
         return None

@@ -1,8 +1,8 @@
 """From untyped values of one file to canonical rows: every row is typed, or refused with its first reason.
 
 The typed rows are in the temporary table `typed` (canonical columns, `_extra`, `_file`, `_row`, `_bad`, and
-`_delivery`, which tells deliveries read together apart), the refused ones in `refused` with column, reason, message and raw record. Both are made by set-based
-SQL; reasons are looked for only where a file has a bad row.
+`_delivery`, which tells deliveries read together apart), the refused ones in `refused` with column, reason, message and
+raw record. Both are made by set-based SQL; reasons are looked for only where a file has a bad row.
 """
 
 from __future__ import annotations
@@ -291,7 +291,8 @@ def _converted(
         record_names = list(file.columns)
     where = f"where ({contract.where})" if contract.where else ""
     body = f"""select *, {canonical} from (
-        select {sources}, {extra} as _extra{record}, columns('^(_row|_position)$') from {_named_relation(contract, file)} {where})"""
+        select {sources}, {extra} as _extra{record}, columns('^(_row|_position)$')
+        from {_named_relation(contract, file)} {where})"""
     return body, [*extra_names, *record_names, *file.parameters]
 
 

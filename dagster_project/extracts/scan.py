@@ -92,12 +92,17 @@ def read_header(path: Path, delimiter: str, name: str) -> list[str]:
         raise DeliveryRefused(f"{name}, line 1: found an empty line; expected the names of the columns; deliver it so")
     if "\r" in line:
         raise DeliveryRefused(f"{name}, line 1: found lines ending in CR alone; expected LF or CRLF; deliver it so")
+    require_names(names, f"{name}, line 1")
+    return names
+
+
+def require_names(names: list[str], place: str) -> None:
+    """Raises DeliveryRefused, naming the place, for a header with a column without a name, or one twice."""
     for position, column in enumerate(names, 1):
         if not column.strip():
-            raise DeliveryRefused(f"{name}, line 1: column {position} has no name; expected a name for every column")
+            raise DeliveryRefused(f"{place}: column {position} has no name; expected a name for every column")
         if column in names[: position - 1]:
-            raise DeliveryRefused(f"{name}, line 1: found the column {column!r} twice; expected every name once")
-    return names
+            raise DeliveryRefused(f"{place}: found the column {column!r} twice; expected every name once")
 
 
 def raw_lines(path: Path) -> Iterator[tuple[int, bytes]]:

@@ -62,7 +62,7 @@ def read_together(
         try:
             if not opened or not _typed(con, contract, opened, tasks):
                 return {}
-        except duckdb.Error:  # read one by one, it is told which file and why
+        except (duckdb.Error, DeliveryRefused):  # read one by one, it is told which file and why
             return {}
         return _accepted(con, settings, tasks, opened)
 

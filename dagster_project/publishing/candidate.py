@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 import duckdb
 
 from dagster_project.publishing.allow_list import PublishedTable
+from dagster_project.publishing.restatements import write_restatements
 from dagster_project.settings import Settings
 
 # BI tools bundle older DuckDB versions: files of the newest format would be closed to them.
@@ -86,7 +87,7 @@ def candidate_of(settings: Settings) -> Candidate:
 
 def build_candidate(
     settings: Settings,
-    tables: Iterable[PublishedTable],
+    tables: Sequence[PublishedTable],
     identity: ReleaseIdentity,
     accounting: Iterable[Mapping[str, Any]],
     quality: Iterable[Mapping[str, Any]],
@@ -99,6 +100,7 @@ def build_candidate(
     candidate = candidate_of(settings)
     shutil.rmtree(candidate.folder, ignore_errors=True)
     candidate.folder.mkdir(parents=True)
+    previous = identity.previous_release_id
     with duckdb.connect() as connection:
         connection.execute(f"attach '{settings.warehouse}' as warehouse (read_only)")
         connection.execute(f"attach '{candidate.database}' as candidate (storage_version '{STORAGE_VERSION}')")
@@ -111,6 +113,13 @@ def build_candidate(
         _write_rows(connection, "candidate.main.meta_release", RELEASE_COLUMNS, [vars(identity)])
         _write_rows(connection, "candidate.main.meta_row_accounting", ACCOUNTING_COLUMNS, accounting)
         _write_rows(connection, "candidate.main.meta_quality_results", QUALITY_COLUMNS, quality)
+        write_restatements(
+            connection,
+            tables,
+            identity.release_id,
+            identity.as_of_date,
+            settings.releases / previous / "kpi.duckdb" if previous else None,
+        )
         connection.execute("checkpoint candidate")
         connection.execute("detach candidate")
     return candidate

@@ -1,13 +1,54 @@
-"""What the figures rest on: the fate of every delivered row, and the checks that did not hold."""
+"""What the figures rest on: what they were before, the fate of every delivered row, and the checks that did not
+hold."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dagster_project.report.figures import ExtractRows, Quality
-from dagster_project.report.formats import typographic, value_text
+from dagster_project.report.figures import ExtractRows, Figures, Quality, RestatedFigure
+from dagster_project.report.formats import change_text, typographic, value_text
 from dagster_project.report.markup import Markup, element
 from dagster_project.report.parts import bilingual, data_table, note, section
+
+
+def restatements(figures: Figures) -> Markup:
+    """The section of figures that differ from the release before; nothing where there was none."""
+    found = figures.restatements
+    if found is None or found.since is None:
+        return Markup("")
+    if found.count:
+        english = f"{found.count:,} figures of complete periods were restated since release {found.since}"
+        japanese = f"リリース {found.since} 以降、完了した期間の数値{found.count:,}件が修正されました"
+    else:
+        english = f"No figure of a complete period was restated since release {found.since}"
+        japanese = f"リリース {found.since} 以降、完了した期間の数値に修正はありません"
+    if not found.largest:
+        return section("Restated figures", "過去数値の修正", note(f"{english}.", f"{japanese}。"))
+    columns = [
+        ("Figure of the total", "全体の数値"),
+        ("Months restated", "修正月数"),
+        ("Most in", "最大の月"),
+        ("Before", "修正前"),
+        ("Now", "修正後"),
+        ("Change", "変化"),
+    ]
+    rows = (_restated_cells(figures, row) for row in found.largest)
+    drawn = data_table("Restated figures that moved most", columns, rows, caption=bilingual(english, japanese))
+    return section("Restated figures", "過去数値の修正", element("div", drawn, class_="panel"))
+
+
+def _restated_cells(figures: Figures, row: RestatedFigure) -> list[str]:
+    metric = figures.metric(row.column_name)
+    is_whole = all(value is None or value == int(value) for value in (row.previous, row.new))
+    unit = metric.unit if metric else "count" if is_whole else "ratio"
+    return [
+        f"{row.table_name} {row.column_name}",
+        value_text(row.months, "count"),
+        f"{row.month_start:%Y-%m}",
+        typographic(value_text(row.previous, unit)),
+        typographic(value_text(row.new, unit)),
+        typographic(change_text(row.new, row.previous, unit)),
+    ]
 
 
 def data_quality(quality: Quality) -> Markup:

@@ -31,6 +31,7 @@ METRIC_ORDER = (
 )
 SEGMENT_METRICS = ("customers", "mrr", "customer_churn_rate", "nrr")
 MOVEMENTS = ("new_mrr", "reactivation_mrr", "expansion_mrr", "contraction_mrr", "churned_mrr", "fx_impact_mrr")
+MOST_RESTATED = 10
 REQUIRED_TABLES = ("dim_metrics", "kpi_values")
 TOTAL = "segment_dimension = 'total' and segment_value = 'all'"
 
@@ -118,6 +119,29 @@ class Quality:
 
 
 @dataclass(frozen=True)
+class RestatedFigure:
+    """One column of a KPI table whose total was restated in complete `months`; the month in which it moved most, and
+    its values there, None where the release before or this one has none."""
+
+    table_name: str
+    column_name: str
+    months: int
+    month_start: dt.date
+    previous: float | None
+    new: float | None
+
+
+@dataclass(frozen=True)
+class Restatements:
+    """What the release changed in complete periods: the `count` of figures over all grains and segments since the
+    release `since` (None for a first one), and of the total those that moved most, relatively."""
+
+    since: str | None
+    count: int
+    largest: tuple[RestatedFigure, ...]
+
+
+@dataclass(frozen=True)
 class Comparison:
     """One metric in the month shown, the month before it, and the same month a year before."""
 
@@ -133,7 +157,8 @@ class Figures:
 
     `month` is the month shown: the latest complete one, without any the running one, None without figures.
     `values` holds the total's months by (metric id, first day); `movements` the MRR movements of the total by
-    (column of `kpi_mrr`, first day), in the reporting currency, contraction and churn positive as published.
+    (column of `kpi_mrr`, first day), in the reporting currency, contraction and churn positive as published;
+    `restatements` is None where the release has no such table.
     """
 
     release_id: str | None
@@ -145,6 +170,7 @@ class Figures:
     movements: Mapping[tuple[str, dt.date], float]
     segments: tuple[Segment, ...]
     ltv_status: str | None
+    restatements: Restatements | None
     quality: Quality
 
     def value(self, metric_id: str, start: dt.date | None) -> Value:
@@ -213,6 +239,7 @@ class _Reader:
             movements=self._movements(),
             segments=self._segments(start),
             ltv_status=self._ltv_status(start),
+            restatements=self._restatements(),
             quality=self._quality(),
         )
 
@@ -275,6 +302,28 @@ class _Reader:
         query = f"select ltv_status from kpi_ltv where grain = 'month' and period_start = ? and {TOTAL}"
         rows = self._all(query, [start])
         return rows[0][0] if rows else None
+
+    def _restatements(self) -> Restatements | None:
+        if not {"meta_restatements", "meta_release"} <= self._tables:
+            return None
+        [(since, count)] = self._all(
+            "select (select min(previous_release_id) from meta_release), count(*) from meta_restatements"
+        )
+        rows = self._all(
+            f"""
+            with total as (
+                select *, abs(coalesce(new_value, 0) - coalesce(previous_value, 0))
+                    / greatest(abs(coalesce(previous_value, 0)), abs(coalesce(new_value, 0))) as change
+                from meta_restatements where grain = 'month' and {TOTAL}
+            )
+            select table_name, column_name, count(*) over (partition by table_name, column_name) as months,
+                period_start, previous_value, new_value
+            from total
+            qualify row_number() over (partition by table_name, column_name order by change desc, period_start desc) = 1
+            order by change desc, table_name, column_name limit {MOST_RESTATED}
+            """
+        )
+        return Restatements(since, count, tuple(RestatedFigure(*row) for row in rows))
 
     def _quality(self) -> Quality:
         checks, failed = None, ()

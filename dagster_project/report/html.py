@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from dagster_project.report.charts import sparkline
-from dagster_project.report.evidence import data_quality
+from dagster_project.report.evidence import data_quality, restatements
 from dagster_project.report.figures import Comparison, Figures, Metric, Month, Value, months_before, read_figures
 from dagster_project.report.formats import short_text, typographic, unit_named, value_text
 from dagster_project.report.markup import Markup, element
@@ -48,6 +48,7 @@ def render(figures: Figures) -> str:
         trends(figures),
         _all_metrics(figures),
         segment_tables(figures),
+        restatements(figures),
         data_quality(figures.quality),
         _definitions(figures.metrics),
     )

@@ -20,3 +20,16 @@
         on f.grain = p.grain and p.period_start >= f.first_period
     cross join (select distinct segment_dimension, segment_value from {{ relation }}) s)
 {%- endmacro %}
+
+{# The rows of `relation` on that grid, each beside what int_periods says of its period; its own columns are NULL in the gaps. #}
+{% macro on_dense_grid(relation) -%}
+    (select *
+    from {{ dense_grid(relation) }} g
+    join {{ ref("int_periods") }} using (grain, period_start)
+    left join {{ relation }} using (grain, period_start, segment_dimension, segment_value))
+{%- endmacro %}
+
+{# A count of such a relation: 0 in the gaps. #}
+{% macro count_column(name) -%}
+    cast(coalesce({{ name }}, 0) as bigint) as {{ name }}
+{%- endmacro %}

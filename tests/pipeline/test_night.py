@@ -316,6 +316,82 @@ def test_rollback_refuses_what_it_does_not_know_and_what_was_changed(served, kei
     assert (code, "damaged" in output) == (2, True)
 
 
+# restatements
+
+
+def restated_mrr(company) -> list[tuple]:
+    """Restated closing MRR of the total: grain, first day, previous value, new value."""
+    return company.query(
+        "select grain, cast(period_start as varchar), previous_value, new_value from meta_restatements "
+        "where table_name = 'kpi_mrr' and column_name = 'closing_mrr' and segment_dimension = 'total' order by all"
+    )
+
+
+COMPLETE_PERIODS = [
+    ("month", "2024-01-01"), ("month", "2024-02-01"), ("month", "2024-03-01"),
+    ("quarter", "2024-01-01"), ("year", "2023-04-01"),
+]  # fmt: skip
+
+
+def test_a_first_release_restates_nothing(served):
+    assert served.rows("meta_restatements") == []
+
+
+def test_rewritten_history_is_restated_once_against_the_release_that_is_served(served, keizoku):
+    first = release_id(served)
+    served.deliver("crm/accounts", "2024-04-30", ACCOUNTS)
+    served.deliver("crm/subscriptions", "2024-04-30", SUBSCRIPTIONS.replace(",100,", ",200,"))
+    served.night()
+    assert restated_mrr(served) == [(*period, 300, 600) for period in COMPLETE_PERIODS]
+    assert served.query("select distinct release_id from meta_restatements") == [(release_id(served),)]
+    assert served.value("select previous_release_id from meta_release") == first
+    assert served.query(
+        "select column_name from meta_quality_results where not success and suite like '%restate%'"
+    ) == [("new_value",)]
+    served.night()
+    assert served.rows("meta_restatements") == []
+    assert keizoku(served, "rollback", first)[0] == 0
+    served.night()
+    assert restated_mrr(served) == [(*period, 300, 600) for period in COMPLETE_PERIODS]
+
+
+def test_news_of_the_running_month_restate_nothing(served):
+    served.deliver("crm/accounts", "2024-04-10", ACCOUNTS)
+    served.deliver(
+        "crm/subscriptions", "2024-04-10", SUBSCRIPTIONS + "S9,A1,extra,Basic,1,50,,month,1,2024-04-05,,false\n"
+    )
+    served.night()
+    assert served.value(f"select closing_mrr from kpi_mrr where {TOTAL} and period_label = '2024-04'") == 350
+    assert served.rows("meta_restatements") == []
+
+
+def test_a_segment_that_appears_in_the_past_is_restated_from_nothing(served):
+    account = "A4,Company 4,IT,Kanto,1-10,csm_1,2024-01-01 09:00:00,false,false\n"
+    served.deliver("crm/accounts", "2024-03-31", ACCOUNTS + account)
+    served.deliver(
+        "crm/subscriptions", "2024-03-31", SUBSCRIPTIONS + "S4,A4,core,Pro,1,700,,month,1,2024-02-05,,false\n"
+    )
+    served.night()
+    pro = served.query(
+        "select column_name, cast(period_start as varchar), previous_value, new_value from meta_restatements "
+        "where table_name = 'kpi_mrr' and grain = 'month' and segment_value = 'Pro' and column_name like '%_mrr' "
+        "order by all"
+    )
+    assert pro == [
+        ("closing_mrr", "2024-02-01", None, 700),
+        ("closing_mrr", "2024-03-01", None, 700),
+        ("new_mrr", "2024-02-01", None, 700),
+        ("opening_mrr", "2024-03-01", None, 700),
+    ]
+
+
+def test_other_settings_restate_too(served, keizoku, monkeypatch, tmp_path):
+    (tmp_path / "vars.yml").write_text("fiscal_year_start_month: 1\n")
+    monkeypatch.setenv("KEIZOKU_VARS", str(tmp_path / "vars.yml"))
+    assert keizoku(served, "nightly")[0] == 0
+    assert restated_mrr(served) == [("year", "2023-04-01", 300, None)]
+
+
 def test_the_scorecard_shows_the_latest_complete_month(served, keizoku):
     code, output = keizoku(served, "scorecard")
     assert code == 0

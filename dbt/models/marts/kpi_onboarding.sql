@@ -1,10 +1,8 @@
 with signups as (
-    select m.grain, m.period_start, u.account_id, u.is_eligible, u.is_onboarded, u.days_to_onboard,
-        s.plan, s.product, s.industry, s.region, s.company_size, s.owner, s.touch_tier
+    select *
     from {{ ref("int_signups") }} u
     join {{ ref("int_period_months") }} m on m.month_index = {{ month_index("u.signed_up_on") }}
-    join {{ ref("int_account_segments") }} s
-        on s.grain = m.grain and s.period_start = m.period_start and s.account_id = u.account_id
+    join {{ ref("int_account_segments") }} using (grain, period_start, account_id)
 ),
 
 figures as (
@@ -16,18 +14,14 @@ figures as (
 )
 
 select
-    g.grain, g.period_start, p.period_end, p.period_label, p.is_complete, g.segment_dimension, g.segment_value,
-    cast(coalesce(f.new_accounts, 0) as bigint) as new_accounts,
-    cast(coalesce(f.eligible_accounts, 0) as bigint) as eligible_accounts,
-    cast(coalesce(f.onboarded_accounts, 0) as bigint) as onboarded_accounts,
+    grain, period_start, period_end, period_label, is_complete, segment_dimension, segment_value,
+    {{ count_column("new_accounts") }},
+    {{ count_column("eligible_accounts") }},
+    {{ count_column("onboarded_accounts") }},
     {% if var("onboarding").steps -%}
-    {{ ratio("f.onboarded_accounts", "f.eligible_accounts") }}
+    {{ ratio("onboarded_accounts", "eligible_accounts") }}
     {%- else -%}
     cast(null as double)
     {%- endif %} as onboarding_completion_rate,
-    cast(f.days_to_onboard_median as double) as days_to_onboard_median
-from {{ dense_grid("figures") }} g
-join {{ ref("int_periods") }} p on p.grain = g.grain and p.period_start = g.period_start
-left join figures f
-    on f.grain = g.grain and f.period_start = g.period_start
-    and f.segment_dimension = g.segment_dimension and f.segment_value = g.segment_value
+    cast(days_to_onboard_median as double) as days_to_onboard_median
+from {{ on_dense_grid("figures") }}

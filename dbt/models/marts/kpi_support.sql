@@ -1,9 +1,8 @@
 {%- set hour = 3600 * 1000000 -%}
 with accounts as (
-    select s.*, t.tickets_opened, t.tickets_resolved, t.ticket_backlog
-    from {{ ref("int_account_tickets") }} t
-    join {{ ref("int_account_segments") }} s
-        on s.grain = t.grain and s.period_start = t.period_start and s.account_id = t.account_id
+    select *
+    from {{ ref("int_account_tickets") }}
+    join {{ ref("int_account_segments") }} using (grain, period_start, account_id)
 ),
 
 counts as (
@@ -14,12 +13,11 @@ counts as (
 ),
 
 waits as (
-    select s.*, m.moment, m.waited_microseconds
-    from {{ ref("int_ticket_moments") }} m
-    join {{ ref("int_period_months") }} p on p.month_index = m.month_index
-    join {{ ref("int_account_segments") }} s
-        on s.grain = p.grain and s.period_start = p.period_start and s.account_id = m.account_id
-    where m.moment in ('responded', 'resolved')
+    select *
+    from {{ ref("int_ticket_moments") }}
+    join {{ ref("int_period_months") }} using (month_index)
+    join {{ ref("int_account_segments") }} using (grain, period_start, account_id)
+    where moment in ('responded', 'resolved')
 ),
 
 durations as (
@@ -31,19 +29,13 @@ durations as (
 )
 
 select
-    g.grain, g.period_start, p.period_end, p.period_label, p.is_complete, g.segment_dimension, g.segment_value,
-    cast(coalesce(c.tickets_opened, 0) as bigint) as tickets_opened,
-    cast(coalesce(c.tickets_resolved, 0) as bigint) as tickets_resolved,
-    cast(coalesce(c.ticket_backlog, 0) as bigint) as ticket_backlog,
-    cast(d.resolution_median as double) / {{ hour }} as ticket_resolution_hours_median,
-    cast(d.resolution_p90 as double) / {{ hour }} as ticket_resolution_hours_p90,
-    {{ ratio("d.resolution_microseconds", "(c.tickets_resolved * " ~ hour ~ ")") }} as ticket_resolution_hours_mean,
-    cast(d.response_median as double) / {{ hour }} as first_response_hours_median
-from {{ dense_grid("counts") }} g
-join {{ ref("int_periods") }} p on p.grain = g.grain and p.period_start = g.period_start
-left join counts c
-    on c.grain = g.grain and c.period_start = g.period_start
-    and c.segment_dimension = g.segment_dimension and c.segment_value = g.segment_value
-left join durations d
-    on d.grain = g.grain and d.period_start = g.period_start
-    and d.segment_dimension = g.segment_dimension and d.segment_value = g.segment_value
+    grain, period_start, period_end, period_label, is_complete, segment_dimension, segment_value,
+    {{ count_column("tickets_opened") }},
+    {{ count_column("tickets_resolved") }},
+    {{ count_column("ticket_backlog") }},
+    cast(resolution_median as double) / {{ hour }} as ticket_resolution_hours_median,
+    cast(resolution_p90 as double) / {{ hour }} as ticket_resolution_hours_p90,
+    {{ ratio("resolution_microseconds", "(tickets_resolved * " ~ hour ~ ")") }} as ticket_resolution_hours_mean,
+    cast(response_median as double) / {{ hour }} as first_response_hours_median
+from {{ on_dense_grid("counts") }}
+left join durations using (grain, period_start, segment_dimension, segment_value)

@@ -374,7 +374,7 @@ def test_a_required_manifest_must_be_there(company):
         ("crm/accounts/latest/a.csv", "expected a date YYYY-MM-DD"),
         ("crm/accounts/a.csv", "found a file"),
         ("crm/accounts/2024-03-31/a.doc", "unknown ending '.doc'"),
-        ("crm/accounts/2024-03-31/a.xlsx", "not supported yet"),
+        ("crm/accounts/2024-03-31/a.xls", "unknown ending '.xls'"),
     ],
 )
 def test_a_wrong_layout_is_a_configuration_error(company, place, message):

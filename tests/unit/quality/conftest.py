@@ -323,3 +323,8 @@ def _write_meta(connection: duckdb.DuckDBPyConnection, as_of: dt.date) -> None:
         "'accepted' as status",
         [as_of],
     )
+    connection.execute(
+        "create table meta_restatements as select grain, period_start, 'kpi_mrr' as table_name, 'closing_mrr' as "
+        "column_name, segment_dimension, segment_value, 149::double as previous_value, closing_mrr::double as "
+        "new_value, 'r2' as release_id from kpi_mrr where period_label = '2024-01' and is_complete"
+    )

@@ -19,6 +19,7 @@ METRICS = {
     "average_lifetime_months": ("Average lifetime", "平均継続期間", "months", "up", "kpi_ltv"),
     "zeal": ("Zeal <&>", "熱意", "points", "none", "kpi_zeal"),
 }
+TOTAL = ("total", "all")
 SCHEMA = """
 create table dim_metrics (metric_id varchar, name_en varchar, name_ja varchar, unit varchar, direction varchar,
     table_name varchar, definition_en varchar, definition_ja varchar, formula varchar);
@@ -30,7 +31,9 @@ create table kpi_mrr (grain varchar, period_start date, segment_dimension varcha
 create table kpi_ltv (grain varchar, period_start date, segment_dimension varchar, segment_value varchar,
     ltv_status varchar);
 create table meta_release as select 'R-7' as release_id, timestamp '2031-05-06 07:08:09' as created_at,
-    date '2024-03-15' as as_of_date;
+    date '2024-03-15' as as_of_date, 'R-6' as previous_release_id;
+create table meta_restatements (grain varchar, period_start date, table_name varchar, column_name varchar,
+    segment_dimension varchar, segment_value varchar, previous_value double, new_value double, release_id varchar);
 create table meta_quality_results (suite varchar, expectation varchar, column_name varchar, severity varchar,
     success boolean, observed_value varchar, evaluated_rows bigint, unexpected_count bigint);
 create table meta_row_accounting (system varchar, extract varchar, extract_date date, file_name varchar,
@@ -84,6 +87,12 @@ class Release:
         start = dt.date.fromisoformat(f"{label}-01")
         for metric_id, value in values.items():
             self.insert("kpi_values", metric_id, "month", start, dimension, name, start, value, True, small)
+
+    def restate(
+        self, label: str, column: str, previous: float | None, new: float | None, segment: tuple[str, str] = TOTAL
+    ) -> None:
+        start = dt.date.fromisoformat(f"{label}-01")
+        self.insert("meta_restatements", "month", start, "kpi_mrr", column, *segment, previous, new, "R-7")
 
     def extract(self, system: str, extract: str, counts: tuple[int, int, int, int], status: str = "accepted") -> None:
         self.insert("meta_row_accounting", system, extract, dt.date(2024, 3, 1), "f.csv", *counts, status)

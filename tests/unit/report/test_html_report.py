@@ -93,8 +93,11 @@ def test_the_same_database_gives_the_same_bytes(release, tmp_path):
 
 
 def test_rows_in_another_order_give_the_same_bytes(release, tmp_path):
+    for column in ("customers", "closing_mrr"):
+        for month in ("2024-01", "2024-02"):
+            release.restate(month, column, 100, 110)
     first = write_report(release.path, tmp_path / "one").read_bytes()
-    for table in ("kpi_values", "dim_metrics", "meta_row_accounting", "meta_quality_results"):
+    for table in ("kpi_values", "dim_metrics", "meta_row_accounting", "meta_quality_results", "meta_restatements"):
         release.execute(f"create or replace table {table} as select * from {table} order by hash({table})")
     assert write_report(release.path, tmp_path / "two").read_bytes() == first
 
@@ -126,6 +129,33 @@ def test_many_segments_are_cut_and_summed(release, page_of):
     text = page_of(release).text
     assert "industry-10" in text and "industry-09" not in text
     assert "10 more with an MRR of 10,045 in all." in text
+
+
+def test_restated_figures_are_counted_and_the_largest_of_the_total_shown(release, page_of):
+    release.restate("2024-01", "customers", 100, 103)
+    release.restate("2024-02", "customers", 99, 97)
+    release.restate("2024-02", "closing_mrr", 2_500_000, 2_000_000)
+    release.restate("2024-02", "quick_ratio", None, 1.25)
+    release.restate("2024-02", "closing_mrr", 1, 2, segment=("plan", "<b>Gold</b>"))
+    text = page_of(release).text
+    shown = (
+        "kpi_mrr quick_ratio 1 2024-02 – 1.250 –",
+        "kpi_mrr closing_mrr 1 2024-02 2,500,000 2,000,000 −20.0%",
+        "kpi_mrr customers 2 2024-01 100 103 +3.0%",
+    )
+    assert "5 figures of complete periods were restated since release R-6" in text
+    assert " ".join(shown) in text
+
+
+def test_a_release_that_restates_nothing_of_the_total_says_so_in_a_line(release, page_of):
+    assert "No figure of a complete period was restated since release R-6." in page_of(release).text
+    release.restate("2024-02", "customers", 1, 2, segment=("plan", "Gold"))
+    assert "1 figures of complete periods were restated since release R-6." in page_of(release).text
+
+
+def test_a_first_release_has_nothing_to_restate(release, page_of):
+    release.execute("update meta_release set previous_release_id = null")
+    assert "Restated" not in page_of(release).text
 
 
 def test_row_accounting_adds_up_by_extract(release, page_of):
@@ -172,7 +202,14 @@ def test_an_empty_company_has_a_page(new_release, page_of):
 
 
 def test_tables_that_do_not_exist_yet_are_left_out(release, page_of):
-    for table in ("kpi_mrr", "kpi_ltv", "meta_release", "meta_quality_results", "meta_row_accounting"):
+    for table in (
+        "kpi_mrr",
+        "kpi_ltv",
+        "meta_release",
+        "meta_quality_results",
+        "meta_row_accounting",
+        "meta_restatements",
+    ):
         release.execute(f"drop table {table}")
     text = page_of(release).text
     assert "No row accounting in this release." in text and "No quality results in this release." in text
