@@ -1,6 +1,7 @@
-{# The rows of the catalogue, as mappings; empty while dbt only parses. #}
+{# The rows of the catalogue, as mappings; empty while dbt only parses, and where the seed was never loaded: documentation is also
+   generated for an empty warehouse. #}
 {% macro catalogue() -%}
-    {%- if not execute -%}{{ return([]) }}{%- endif -%}
+    {%- if not execute or not load_relation(ref("metrics")) -%}{{ return([]) }}{%- endif -%}
     {%- set rows = run_query("select metric_id, table_name, value_column, numerator, denominator, interval_method, sample from "
         ~ ref("metrics") ~ " order by metric_id") -%}
     {{ return(rows.rows) }}
