@@ -4,7 +4,7 @@ BIN = .venv/bin
 export DAGSTER_DISABLE_TELEMETRY = yes
 DAGSTER_HOME ?= $(abspath $(or $(KEIZOKU_HOME),data))/dagster
 
-.PHONY: install nightly dev test test-long lint format lock benchmark benchmark-growth
+.PHONY: install nightly dev semantic test test-long lint format lock benchmark benchmark-growth
 
 install: .venv/.installed
 nightly: install
@@ -13,6 +13,9 @@ nightly: install
 dev: install
 	mkdir -p $(DAGSTER_HOME) && cp dagster.yaml $(DAGSTER_HOME)
 	DAGSTER_HOME=$(DAGSTER_HOME) $(BIN)/dagster dev --host 127.0.0.1
+# What `mf` reads beside the published tables; again after a change of the models.
+semantic: .venv/.installed-test
+	cd dbt && ../$(BIN)/dbt --quiet parse
 test: .venv/.installed-test
 	$(BIN)/pytest
 test-long: .venv/.installed-test
@@ -37,12 +40,17 @@ format: .venv/.installed-test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# One lock file serves both: the test extra only adds to it.
-.venv/.installed .venv/.installed-test: requirements.lock pyproject.toml
+# The lock file has the test extra too; the tests also need the semantic extra, whose lock file holds only what it adds.
+.venv/.installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --compile -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	touch .venv/.installed .venv/.installed-test
+	touch $@
+# One package of it comes as source only and is built with the setuptools that is there.
+.venv/.installed-test: .venv/.installed requirements-semantic.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --no-build-isolation \
+		--compile -r requirements-semantic.lock
+	touch $@
 
 # What the generator, the reference and the plot need; none of it is the project's.
 .venv-bench/.installed: tests/benchmarks/requirements.lock
@@ -51,9 +59,11 @@ format: .venv/.installed-test
 	touch $@
 
 # Needs uv; no index address enters the files.
+LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-strip-extras --no-annotate --no-header
 lock:
-	uv pip compile pyproject.toml --extra test --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-strip-extras --no-annotate --no-header --output-file requirements.lock
-	uv pip compile tests/benchmarks/requirements.in --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-strip-extras --no-annotate --no-header \
-		--output-file tests/benchmarks/requirements.lock
+	$(LOCK) pyproject.toml --extra test --output-file requirements.lock
+	$(LOCK) pyproject.toml --extra test --extra semantic --constraint requirements.lock \
+		--output-file requirements-semantic.lock \
+		$$(sed -En 's/^([a-z0-9._-]+).*==.*/--no-emit-package \1/p' requirements.lock)
+	$(LOCK) tests/benchmarks/requirements.in --output-file tests/benchmarks/requirements.lock

@@ -157,7 +157,8 @@ def run_dbt(
     from dbt.contracts.graph.manifest import Manifest
 
     arguments = [
-        *(command, "--project-dir", DBT_PROJECT, "--profiles-dir", DBT_PROJECT),
+        # the target by name: DBT_TARGET may be set, for mf
+        *(command, "--project-dir", DBT_PROJECT, "--profiles-dir", DBT_PROJECT, "--target", "duckdb"),
         *("--target-path", target, "--log-path", target, "--log-level", "none", "--log-level-file", "none"),
         *("--vars", json.dumps(variables)),
         *options,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -11,7 +9,6 @@ from typing import Any
 import pytest
 
 from dagster_project.settings import DBT_PROJECT
-from dagster_project.transformation import run_dbt
 
 ENGINE = DBT_PROJECT / "macros" / "engine"
 ENGINE_SPECIFIC = {
@@ -34,13 +31,6 @@ ENGINE_SPECIFIC = {
 }
 CLOCK = r"\b(current_(date|time|timestamp)|localtime(stamp)?|run_started_at)\b|\b(now|today|getdate)\s*\("
 CLASSES = {"none", "business", "personal"}
-
-
-@pytest.fixture(scope="module")
-def manifest(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    target = tmp_path_factory.mktemp("dbt")
-    run_dbt("parse", target, {})
-    return json.loads((target / "manifest.json").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -116,20 +106,6 @@ def test_nothing_asks_the_clock() -> None:
     assert [str(p.relative_to(DBT_PROJECT)) for p in files if re.search(CLOCK, _code(p), re.IGNORECASE)] == []
 
 
-def test_the_catalogue_names_columns_that_exist(models: list[dict[str, Any]]) -> None:
-    columns = {m["name"]: set(m["columns"]) for m in models if _layer(m) == "marts"}
-    rows = list(csv.DictReader((DBT_PROJECT / "seeds" / "metrics.csv").open(encoding="utf-8", newline="")))
-    assert rows
-    assert [r["metric_id"] for r in rows if r["table_name"] not in columns] == []
-    missing = {
-        f"{row['metric_id']}.{part}: {row[part]}"
-        for row in rows
-        for part in ("value_column", "numerator", "denominator", "sample")
-        if not _identifiers(row[part]) <= columns[row["table_name"]]
-    }
-    assert missing == set()
-
-
 def test_singular_tests_open_with_what_they_guard_and_what_they_do_not_claim() -> None:
     tests = sorted((DBT_PROJECT / "tests").glob("*.sql"))
     assert tests
@@ -150,7 +126,3 @@ def _sql_files() -> list[Path]:
 def _code(path: Path) -> str:
     """The file without comments, which may name what they avoid."""
     return re.sub(r"\{#.*?#\}|--[^\n]*", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
-
-
-def _identifiers(expression: str) -> set[str]:
-    return set(re.findall(r"[a-z_][a-z0-9_]*(?!\s*\()\b", expression))

@@ -80,10 +80,16 @@ def test_the_repository_names_no_machine_and_no_registry():
             assert not forbidden.search(path.read_text(encoding="utf-8", errors="replace")), name
 
 
-def test_the_lock_file_pins_every_package_with_hashes_and_names_no_index():
-    text = (ROOT / "requirements.lock").read_text()
+@pytest.mark.parametrize("path", SOURCES, ids=names)
+def test_nothing_needs_the_semantic_extra(path):
+    assert not [name for name in imports(path) if re.match(r"(dbt_)?metricflow", name)]
+
+
+@pytest.mark.parametrize(("lock", "at_least"), [("requirements.lock", 50), ("requirements-semantic.lock", 2)])
+def test_a_lock_file_pins_every_package_with_hashes_and_names_no_index(lock, at_least):
+    text = (ROOT / lock).read_text()
     packages = re.findall(r"^([\w.\-\[\],]+)==", text, re.MULTILINE)
-    assert len(packages) > 50
+    assert len(packages) > at_least
     assert len(re.findall(r"^[\w.\-\[\],]+==[^\n]*\\\n    --hash=sha256:", text, re.MULTILINE)) == len(packages)
     assert "--index-url" not in text
     assert "://" not in text

@@ -31,7 +31,7 @@
         with days as (
             select d.event_date, d.is_recomputed, coalesce(i.events, 0) as events
             from " ~ ref("int_usage_days") ~ " d
-            left join (select event_date, sum(events) as events from " ~ usage_index() ~ " group by event_date) i using (event_date)
+            left join (select event_date, sum(events) as events from " ~ ref("stg_usage__event_days") ~ " group by event_date) i using (event_date)
         ), numbered as (
             select *, sum(case when is_recomputed then 0 else 1 end) over (order by event_date) as island,
                 (sum(events) over (order by event_date) - events) // " ~ events ~ " as bucket
@@ -42,7 +42,7 @@
         )
         select b.first_day, b.last_day, b.events, string_agg(distinct 'date ''' || i.extract_date || '''', ', ') as deliveries
         from batches b
-        left join " ~ usage_index() ~ " i on i.event_date between b.first_day and b.last_day and i.extract_date is not null
+        left join " ~ ref("stg_usage__event_days") ~ " i on i.event_date between b.first_day and b.last_day and i.extract_date is not null
         group by b.first_day, b.last_day, b.events
         order by b.first_day") -%}
     {{ return(rows.rows) }}

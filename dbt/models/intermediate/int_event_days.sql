@@ -1,4 +1,4 @@
--- depends_on: {{ ref("int_usage_days") }}
+-- depends_on: {{ ref("int_usage_days") }} {{ ref("stg_usage__event_days") }}
 {{ config(materialized="usage_by_day") }}
 {%- set names = onboarding_event_steps() | map(attribute="event_name") | unique | list %}
 select event_date, account_id, event_name, cast(count(*) as bigint) as events

@@ -1,4 +1,4 @@
--- depends_on: {{ ref("int_usage_days") }}
+-- depends_on: {{ ref("int_usage_days") }} {{ ref("stg_usage__event_days") }}
 {%- set who = "event_date, account_id, subscription_id, user_id" %}
 {{ config(materialized="usage_by_day") }}
 with events as (

@@ -1,7 +1,7 @@
 {#- Beside the days whose deliveries changed: those on which an event's account is now another one, or is or is no longer a test. -#}
 {%- set computed = last_build_of("int_session_days") -%}
 with delivered as (
-    select event_date, max(case when is_changed then 1 else 0 end) = 1 as is_changed from {{ usage_index() }} group by event_date
+    select event_date, max(case when is_changed then 1 else 0 end) = 1 as is_changed from {{ ref("stg_usage__event_days") }} group by event_date
 )
 {%- if computed %},
 

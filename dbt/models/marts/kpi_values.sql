@@ -11,7 +11,8 @@
 -- depends_on: {{ ref("kpi_trials") }}
 -- depends_on: {{ ref("metrics") }}
 with metric_rows as (
-    {% for m in catalogue() -%}
+    {%- set metrics = catalogue() %}
+    {% for m in metrics -%}
     select '{{ m.metric_id }}' as metric_id, grain, period_start, segment_dimension, segment_value, period_end, is_complete,
         cast({{ m.value_column }} as double) as value,
         cast({{ m.numerator or "null" }} as double) as numerator,
@@ -22,7 +23,7 @@ with metric_rows as (
     from {{ ref(m.table_name) }}
     {{ "union all" if not loop.last }}
     {% endfor %}
-    {%- if not execute %}select 1{% endif %}
+    {%- if not metrics %}select 1{% endif %}
 )
 
 select metric_id, grain, period_start, segment_dimension, segment_value, period_end,
