@@ -38,6 +38,7 @@ from dagster_project.settings import (
     load_business_settings,
 )
 from dagster_project.targets import load_targets
+from dagster_project.timings import Timings
 from dagster_project.usage_build import UsageDelivery
 
 Progress = Callable[[str], None]
@@ -79,13 +80,21 @@ def run_night(night: Night, progress: Progress = silent) -> release.Release:
     Raises LockHeld, ConfigurationError (bad settings, contracts or layout), QualityGateRefused (the previous release
     is still served) or TransformationFailed.
     """
+    timings = Timings(night.settings.warehouse.with_name("timings.json"))
+    timings.begin()
     with locked(night.settings):
-        ingest(night, progress)
-        audit_raw(night, progress)
-        transform(night, progress)
-        build_candidate(night, progress)
-        audit_candidate(night, progress)
-        return publish(night, progress)
+        with timings.stage("ingest"):
+            ingest(night, progress)
+        with timings.stage("raw_audit"):
+            audit_raw(night, progress)
+        with timings.stage("transform"):
+            transform(night, progress)
+        with timings.stage("candidate"):
+            build_candidate(night, progress)
+        with timings.stage("audit"):
+            audit_candidate(night, progress)
+        with timings.stage("publish"):
+            return publish(night, progress)
 
 
 @contextmanager

@@ -162,6 +162,7 @@ def run_dbt(
         *("--target-path", target, "--log-path", target, "--log-level", "none", "--log-level-file", "none"),
         *("--vars", json.dumps(variables)),
         *options,
+        *(["--no-write-json"] if manifest else []),  # artefacts about what is known already
     ]
     parsed = Manifest.from_msgpack(_parsed(manifest).read_bytes()) if manifest else None
     if parsed:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import shutil
+from functools import lru_cache
 from pathlib import Path
 
 import duckdb
@@ -95,12 +96,19 @@ def read_records(settings: Settings, contracts: dict[str, Contract]) -> dict[tup
     records = {}
     for name in sorted(contracts):
         for path in sorted((settings.lake / name).glob(f"{_PREFIX}*/{RECORD}")):
+            stat = path.stat()
             try:
-                record = DeliveryRecord.from_json(path.read_text(encoding="utf-8"))
+                record = _record(path, stat.st_ino, stat.st_mtime_ns, stat.st_size)
             except (ValueError, KeyError, TypeError):
                 continue
             records[record.extract, record.extract_date] = record
     return records
+
+
+@lru_cache(maxsize=1 << 16)
+def _record(path: Path, inode: int, mtime_ns: int, size: int) -> DeliveryRecord:
+    """Every stage of a night reads all records; a file is parsed again only where it was replaced."""
+    return DeliveryRecord.from_json(path.read_text(encoding="utf-8"))
 
 
 def write_record(folder: Path, record: DeliveryRecord) -> None:

@@ -1,3 +1,4 @@
+{{ config(materialized="view") }}
 with days as (
     select account_id, event_date, user_id, events
     from {{ ref("int_session_days") }}

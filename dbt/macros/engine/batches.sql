@@ -1,0 +1,117 @@
+{# Some tables are computed a batch at a time, and keep from build to build what did not change: what a batch reads stays in memory, and
+   a night does the work of that night. The batch in hand is state of the session, so that a view can stand between the lake and a table.
+   Without a batch everything is in it. #}
+
+{% macro delivered_in_batch(extract_date) -%}
+    (getvariable('batch_deliveries') is null or list_contains(cast(getvariable('batch_deliveries') as date[]), {{ extract_date }}))
+{%- endmacro %}
+
+{% macro happened_in_batch(day) -%}
+    (getvariable('batch_first_day') is null
+        or {{ day }} between cast(getvariable('batch_first_day') as date) and cast(getvariable('batch_last_day') as date))
+{%- endmacro %}
+
+{% macro period_in_batch(grain, period_start) -%}
+    (getvariable('batch_grain') is null or ({{ grain }} = getvariable('batch_grain')
+        and list_contains(cast(getvariable('batch_periods') as date[]), {{ period_start }})))
+{%- endmacro %}
+
+{# How many events each delivery holds of each local date, and whether that changed since the last build: what ingest recorded, else
+   what the lake says. In a unit test the source tells it. #}
+{% macro usage_index() -%}
+    {%- if var("usage_index", none) and model.resource_type != "unit_test" -%}
+    (select extract_date, event_date, events, is_changed from read_parquet('{{ var("usage_index") | replace("'", "''") }}'))
+    {%- else -%}
+    (select extract_date, cast(occurred_at as date) as event_date, count(*) as events, true as is_changed
+    from {{ lake("usage", "events") }}
+    where extract_date <= {{ as_of() }}
+    group by extract_date, cast(occurred_at as date))
+    {%- endif -%}
+{%- endmacro %}
+
+{# Batches of a table with an `event_date`: runs of adjoining days of `int_usage_days` that are to be recomputed, of about two million
+   events each, with the deliveries that hold any of their events. #}
+{% macro usage_batches(is_kept) -%}
+    {%- set rows = run_query("
+        with days as (
+            select d.event_date, d.is_recomputed, coalesce(i.events, 0) as events
+            from " ~ ref("int_usage_days") ~ " d
+            left join (select event_date, sum(events) as events from " ~ ref("stg_usage__event_days") ~ " group by event_date) i
+                using (event_date)
+        ), numbered as (
+            select *, sum(case when is_recomputed then 0 else 1 end) over (order by event_date) as island,
+                (sum(events) over (order by event_date) - events) // 2000000 as bucket
+            from days
+        ), batches as (
+            select min(event_date) as first_day, max(event_date) as last_day, cast(sum(events) as bigint) as events
+            from numbered where is_recomputed group by island, bucket
+        )
+        select b.first_day, b.last_day, b.events, string_agg(distinct 'date ''' || i.extract_date || '''', ', ') as deliveries
+        from batches b
+        left join " ~ ref("stg_usage__event_days") ~ " i
+            on i.event_date between b.first_day and b.last_day and i.extract_date is not null
+        group by b.first_day, b.last_day, b.events
+        order by b.first_day").rows -%}
+    {%- set batches = [] -%}
+    {%- for b in rows -%}
+        {%- do batches.append({
+            "told": b.first_day ~ " to " ~ b.last_day ~ ", " ~ "{:,}".format(b.events) ~ " events",
+            "replaces": "event_date between date '" ~ b.first_day ~ "' and date '" ~ b.last_day ~ "'",
+            "variables": {"batch_first_day": "date '" ~ b.first_day ~ "'", "batch_last_day": "date '" ~ b.last_day ~ "'",
+                "batch_deliveries": "[" ~ (b.deliveries or "") ~ "]"}}) -%}
+    {%- endfor -%}
+    {{ return(batches) }}
+{%- endmacro %}
+
+{# Batches of a table with grain, period_start and signature: the periods of `int_session_periods` whose signature is not the one of the
+   rows there, or that went, a grain and twelve months at a time. #}
+{% macro session_period_batches(is_kept) -%}
+    {%- set kept = "full join (select distinct grain, period_start, signature from " ~ this ~ ") k using (grain, period_start)
+        where p.signature is distinct from k.signature" -%}
+    {%- set rows = run_query("
+        select grain, string_agg('date ''' || period_start || '''', ', ') as periods, min(period_start) as first_period, count(*) as found
+        from " ~ ref("int_session_periods") ~ " p " ~ (kept if is_kept else "") ~ "
+        group by grain, " ~ fiscal_bucket("period_start", 12) ~ "
+        order by grain, first_period").rows -%}
+    {%- set batches = [] -%}
+    {%- for b in rows -%}
+        {%- do batches.append({
+            "told": b.found ~ " " ~ b.grain ~ "s from " ~ b.first_period,
+            "replaces": "grain = '" ~ b.grain ~ "' and period_start in (" ~ b.periods ~ ")",
+            "variables": {"batch_grain": "'" ~ b.grain ~ "'", "batch_periods": "[" ~ b.periods ~ "]"}}) -%}
+    {%- endfor -%}
+    {{ return(batches) }}
+{%- endmacro %}
+
+{# A table made of batches; the config `batches` names the macro that lists those to compute. Its rows of other batches stay. #}
+{% materialization in_batches, adapter="duckdb" %}
+    {%- set existing = load_cached_relation(this) -%}
+    {%- set is_kept = existing is not none and existing.is_table and not should_full_refresh() -%}
+    {{ run_hooks(pre_hooks) }}
+    {%- if not is_kept -%}
+        {%- if existing is not none %}{% do adapter.drop_relation(existing) %}{% endif -%}
+        {%- call statement("create") %}create table {{ this }} as select * from ({{ sql }}) as computed limit 0{% endcall -%}
+    {%- endif -%}
+    {%- set batches = context[config.get("batches")](is_kept) -%}
+    {%- for batch in batches -%}
+        {%- do log(this.identifier ~ ": " ~ batch.told ~ " (" ~ loop.index ~ " of " ~ loop.length ~ " batches)", info=true) -%}
+        {%- call statement("batch") %}
+            {% for name, value in batch.variables.items() %}set variable {{ name }} = {{ value }};
+            {% endfor -%}
+            delete from {{ this }} where {{ batch.replaces }};
+            insert into {{ this }} {{ sql }};
+            {% for name in batch.variables %}reset variable {{ name }};
+            {% endfor -%}
+        {% endcall -%}
+    {%- endfor -%}
+    {%- call statement("main") %}select {{ batches | length }} as batches{% endcall -%}
+    {{ run_hooks(post_hooks) }}
+    {%- do adapter.commit() -%}
+    {{ return({"relations": [this.incorporate(type="table")]}) }}
+{% endmaterialization %}
+
+{# A model as the last build left it, or none where everything is built anew; not a `ref`, as it is read before it is built. #}
+{% macro last_build_of(name) -%}
+    {%- if not execute or should_full_refresh() or model.resource_type == "unit_test" -%}{{ return(none) }}{%- endif -%}
+    {{ return(adapter.get_relation(this.database, this.schema, name)) }}
+{%- endmacro %}
