@@ -69,7 +69,8 @@
     {%- set kept = "full join (select distinct grain, period_start, signature from " ~ this ~ ") k using (grain, period_start)
         where p.signature is distinct from k.signature" -%}
     {%- set rows = run_query("
-        select grain, string_agg('date ''' || period_start || '''', ', ') as periods, min(period_start) as first_period, count(*) as found
+        select grain, string_agg('date ''' || period_start || '''', ', ') as periods, min(period_start) as first_period, count(*) as found,
+            max(period_end) as last_day
         from " ~ ref("int_session_periods") ~ " p " ~ (kept if is_kept else "") ~ "
         group by grain, " ~ fiscal_bucket("period_start", 12) ~ "
         order by grain, first_period").rows -%}
@@ -78,7 +79,8 @@
         {%- do batches.append({
             "told": b.found ~ " " ~ b.grain ~ "s from " ~ b.first_period,
             "replaces": "grain = '" ~ b.grain ~ "' and period_start in (" ~ b.periods ~ ")",
-            "variables": {"batch_grain": "'" ~ b.grain ~ "'", "batch_periods": "[" ~ b.periods ~ "]"}}) -%}
+            "variables": {"batch_grain": "'" ~ b.grain ~ "'", "batch_periods": "[" ~ b.periods ~ "]",
+                "batch_first_day": "date '" ~ b.first_period ~ "'", "batch_last_day": "date '" ~ (b.last_day or b.first_period) ~ "'"}}) -%}
     {%- endfor -%}
     {{ return(batches) }}
 {%- endmacro %}

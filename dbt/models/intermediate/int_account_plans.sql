@@ -1,6 +1,12 @@
-{%- set balance_keys = ["grain", "period_start", "account_id", "balance"] -%}
 {%- set keys = ["grain", "period_start", "account_id"] -%}
-with covering as (
+with decisive as (
+    select b.grain, b.period_start, b.account_id, b.plan, b.product, b.mrr
+    from {{ ref("int_period_balances") }} b
+    join {{ ref("int_account_periods") }} k
+        on k.grain = b.grain and k.period_start = b.period_start and k.account_id = b.account_id and k.decisive_balance = b.balance
+),
+
+covering as (
     -- accounts that are no customers at the decisive day: what they last had in the period
     select k.grain, k.period_start, k.account_id, i.plan, i.product,
         {{ converted("i.monthly_amount", "i.currency", "r.rate", "k.measured_on") }} as mrr,
@@ -30,9 +36,8 @@ select k.grain, k.period_start, k.account_id, k.decisive_balance, k.decisive_on,
     coalesce(b_product.product, l_product.product, '(unknown)') as product
 from {{ ref("int_account_periods") }} k
 {% for value in ["plan", "product"] -%}
-left join {{ main_value(ref("int_period_balances"), balance_keys, value) }} b_{{ value }}
-    on b_{{ value }}.grain = k.grain and b_{{ value }}.period_start = k.period_start
-    and b_{{ value }}.account_id = k.account_id and b_{{ value }}.balance = k.decisive_balance
+left join {{ main_value("decisive", keys, value) }} b_{{ value }}
+    on b_{{ value }}.grain = k.grain and b_{{ value }}.period_start = k.period_start and b_{{ value }}.account_id = k.account_id
 left join {{ main_value("last_covering", keys, value) }} l_{{ value }}
     on l_{{ value }}.grain = k.grain and l_{{ value }}.period_start = k.period_start and l_{{ value }}.account_id = k.account_id
 {% endfor %}

@@ -5,7 +5,7 @@ with months as (
     group by account_id, {{ month_index("started_at") }}
 )
 
-select p.grain, p.period_start,
+select p.grain, p.period_start, max({{ month_last_day("p.month_index") }}) as period_end,
     {{ content_signature(["m.account_id", "m.month_index", "m.sessions", "m.signature", "s.plan", "s.product", "s.industry", "s.region",
         "s.company_size", "s.owner", "s.touch_tier"]) }} as signature
 from months m

@@ -2,6 +2,7 @@
 with started as (
     select account_id, {{ month_index("started_at") }} as month_index, length_microseconds
     from {{ ref("int_sessions") }}
+    where {{ happened_in_batch("cast(started_at as date)") }}
 ),
 
 sessions as (
