@@ -49,7 +49,7 @@ def drop_repeated_keys(con: duckdb.DuckDBPyConnection, contract: Contract) -> li
     newest by `newer_by`, then the last line, is kept.
     """
     con.execute(
-        f"""create or replace temp table repeated as select _delivery, {_fingerprint(contract)} as fingerprint
+        f"""create or replace temp table repeated as select {_fingerprint(contract)} as fingerprint
             from typed where not _bad group by all having count(*) > 1"""
     )
     if not con.execute("select exists (select 1 from repeated)").fetchone()[0]:
@@ -71,7 +71,7 @@ def _ranked(contract: Contract) -> str:
     return f"""
         with candidates as (
             select *, {_content(contract)} as content, {_whole_row(contract)} as whole
-            from typed where not _bad and (_delivery, {fingerprint}) in (select (_delivery, fingerprint) from repeated)
+            from typed where not _bad and {fingerprint} in (select fingerprint from repeated)
         ), same_key as (
             select _delivery, {keys}, whole, list({{'file': _file, 'row': _row}} order by {order}) as places,
                 min(content) <> max(content) as differs
@@ -103,12 +103,13 @@ def _whole_row(contract: Contract) -> str:
 
 
 def _fingerprint(contract: Contract) -> str:
-    """Hash of what identifies a row; rows with different hashes have different keys."""
-    plain = f"hash({', '.join(_key(contract))})"
+    """Hash of what identifies a row; rows with different hashes have different keys, or are of different deliveries."""
+    plain = f"hash(_delivery, {', '.join(_key(contract))})"
     if contract.whole_row_without is None:
         return plain
     everything = ", ".join(identifier(column.name) for column in contract.columns)
-    return f"case when {identifier(contract.whole_row_without)} is null then hash({everything}) else {plain} end"
+    missing = f"{identifier(contract.whole_row_without)} is null"
+    return f"case when {missing} then hash(_delivery, {everything}) else {plain} end"
 
 
 def _message(contract: Contract) -> str:
