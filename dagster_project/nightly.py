@@ -199,6 +199,7 @@ def build_models(night: Night, progress: Progress = silent) -> list[transformati
         night.business,
         night.as_of,
         usage=[UsageDelivery(*d) for d in ingest_module.usage_deliveries(night.settings, night.contracts, night.as_of)],
+        snapshots=ingest_module.snapshot_deliveries(night.settings, night.contracts, night.as_of),
         in_place_changes=night.contracts["crm/subscriptions"].in_place_changes,
         full_refresh=night.full_refresh,
         progress=progress,

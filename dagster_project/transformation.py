@@ -11,7 +11,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -23,7 +23,7 @@ import duckdb
 
 from dagster_project.settings import DBT_PROJECT, BusinessSettings, QualityGateRefused, Settings
 from dagster_project.targets import load_targets, write_targets
-from dagster_project.usage_build import UsageBuild, UsageDelivery, changed_days, read_build, write_index
+from dagster_project.usage_build import UsageBuild, UsageDelivery, changed_days, read_build, read_until, write_index
 
 COMPLETE = ("success", "pass", "warn")
 REFUSED = re.compile(r"refused: (?P<why>[^\n]+)")
@@ -52,15 +52,16 @@ def build(
     as_of: date,
     *,
     usage: Sequence[UsageDelivery] | None = None,
+    snapshots: Mapping[str, Mapping[date, str]] | None = None,
     in_place_changes: str = "restate",
     full_refresh: bool = False,
     progress: Callable[[str], None] = lambda line: None,
 ) -> list[NodeResult]:
     """Builds and tests every model as of a date; returns one result per node, in the order they ran.
 
-    Of `usage`, the deliveries up to that date, only the days that changed since the last complete build are computed
-    anew; the whole lake is with `full_refresh`, or where it is not told. Failures are results: `require_success`
-    judges them.
+    Of `usage` and of the `snapshots` (fingerprints by extract and date), the deliveries up to that date, only what
+    changed since the last complete build is read and computed anew; the whole lake is with `full_refresh`, or where
+    usage is not told. Failures are results: `require_success` judges them.
     Raises ConfigurationError for targets that are none, TransformationFailed where dbt could not start.
     """
     settings.warehouse.parent.mkdir(parents=True, exist_ok=True)
@@ -82,10 +83,13 @@ def build(
         made_by = hashlib.sha256(
             f"{manifest.stem} {in_place_changes} {business.model_dump_json()}".encode()
         ).hexdigest()
-        this = UsageBuild(made_by, as_of, tuple(usage))
+        this = UsageBuild(made_by, as_of, tuple(usage), snapshots or {})
         last = last if last and last.made_by == made_by else None
         write_index(_usage_index(settings), this, changed_days(last, this) if last else None)
         variables["usage_index"] = str(_usage_index(settings))
+        variables["newest_deliveries"] = {n: max(days).isoformat() for n, days in this.snapshots.items() if days}
+        if last:
+            variables["snapshots_read_until"] = {n: day.isoformat() for n, day in read_until(last, this).items()}
     # unit tests try the models and not the data: they belong to the test suite, not to every night
     options = ["--exclude-resource-type", "unit_test", *([] if this and last else ["--full-refresh"])]
     results = run_dbt("build", dbt_target(settings), variables, progress, options, manifest)

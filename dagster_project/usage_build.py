@@ -1,4 +1,4 @@
-"""Which days of usage a build computes anew, and what the one before it was built from.
+"""Which days of usage and which snapshots a build reads anew, and what the one before it was built from.
 
 A day is computed anew where a delivery that holds events of it came, went or changed since the last complete build, or
 where it lies between the two as-of dates. Every day is, where there is no such build, or other models or settings made
@@ -32,31 +32,45 @@ class UsageBuild:
     made_by: str
     as_of: date
     deliveries: tuple[UsageDelivery, ...]
+    snapshots: Mapping[str, Mapping[date, str]]  # of each snapshot extract: fingerprints by extract date
 
     def write(self, path: Path) -> None:
         deliveries = [
             [d.extract_date.isoformat(), d.fingerprint, {day.isoformat(): n for day, n in d.events.items()}]
             for d in self.deliveries
         ]
-        path.write_text(json.dumps([self.made_by, self.as_of.isoformat(), deliveries]))
+        snapshots = {
+            name: {day.isoformat(): fingerprint for day, fingerprint in found.items()}
+            for name, found in self.snapshots.items()
+        }
+        path.write_text(json.dumps([self.made_by, self.as_of.isoformat(), deliveries, snapshots]))
 
 
 def read_build(path: Path) -> UsageBuild | None:
     """The last complete build, or None where there is none that could be told."""
     try:
-        made_by, as_of, deliveries = json.loads(path.read_text())
+        made_by, as_of, deliveries, snapshots = json.loads(path.read_text())
         return UsageBuild(
             made_by,
             date.fromisoformat(as_of),
             tuple(
-                UsageDelivery(
-                    date.fromisoformat(day), fingerprint, {date.fromisoformat(d): n for d, n in events.items()}
-                )
-                for day, fingerprint, events in deliveries
+                UsageDelivery(date.fromisoformat(key), fingerprint, {date.fromisoformat(d): n for d, n in days.items()})
+                for key, fingerprint, days in deliveries
             ),
+            {name: {date.fromisoformat(day): one for day, one in found.items()} for name, found in snapshots.items()},
         )
     except (OSError, ValueError, TypeError):
         return None
+
+
+def read_until(before: UsageBuild, now: UsageBuild) -> dict[str, date]:
+    """Of each snapshot extract, the last delivery that was read, where all up to it are as they were."""
+    until = {}
+    for name, known in before.snapshots.items():
+        last = max(known, default=None)
+        if last and {day: one for day, one in now.snapshots.get(name, {}).items() if day <= last} == dict(known):
+            until[name] = last
+    return until
 
 
 def changed_days(before: UsageBuild, now: UsageBuild) -> set[date]:

@@ -81,10 +81,28 @@ def usage_deliveries(
     """Accepted deliveries of usage up to the as-of date: extract date, fingerprint, and rows by local date."""
     only = {extract: contracts[extract]}
     return [
-        (day, hashlib.sha256(f"{r.reading} {[(f.name, f.sha256) for f in r.files]}".encode()).hexdigest(), dict(r.days))
-        for (_, day), r in _until(lake.read_records(settings, only), as_of).items()
-        if r.is_accepted
+        (day, _fingerprint(record), dict(record.days))
+        for (_, day), record in _until(lake.read_records(settings, only), as_of).items()
+        if record.is_accepted
     ]
+
+
+def snapshot_deliveries(
+    settings: Settings, contracts: dict[str, Contract], as_of: dt.date
+) -> dict[str, dict[dt.date, str]]:
+    """Accepted deliveries up to the as-of date of every snapshot extract: fingerprints by extract date."""
+    only = {name: contract for name, contract in contracts.items() if contract.mode == "snapshot"}
+    found: dict[str, dict[dt.date, str]] = {name: {} for name in only}
+    for (extract, day), record in _until(lake.read_records(settings, only), as_of).items():
+        if record.is_accepted:
+            found[extract][day] = _fingerprint(record)
+    return found
+
+
+def _fingerprint(record: DeliveryRecord) -> str:
+    """Of what a delivery left in the lake."""
+    files = [(one.name, one.sha256) for one in record.files]
+    return hashlib.sha256(f"{record.reading} {files}".encode()).hexdigest()
 
 
 def newest_snapshot_dates(settings: Settings, contracts: dict[str, Contract]) -> dict[str, dt.date]:

@@ -4,7 +4,7 @@ with snapshots as (
         coalesce(region, '(unknown)') as region,
         coalesce(company_size, '(unknown)') as company_size,
         coalesce(owner, '(unknown)') as owner
-    from {{ ref("stg_crm__account_snapshots") }}
+    from {{ ref("stg_crm__account_versions") }}
 ),
 
 versions as (

@@ -1,27 +1,16 @@
 {%- set values = ["plan", "quantity", "amount", "currency", "billing_interval", "billing_interval_count", "is_trial"] -%}
-with deliveries as (
-    select * from {{ lake("crm", "subscriptions") }} where extract_date <= {{ as_of() }}
-),
-
-newest as (
-    select * from deliveries where extract_date = (select max(extract_date) from deliveries)
+-- read only in one of the modes, which parsing does not see: depends_on: {{ ref("stg_crm__subscription_versions") }}
+with newest as (
+    select * from {{ lake("crm", "subscriptions") }} where extract_date = {{ newest_delivery("crm", "subscriptions") }}
 ),
 
 {% if var("subscriptions_in_place_changes", "restate") == "from_delivery" -%}
 {# The CRM overwrites values: each version holds from the delivery that first showed it. #}
-versions as (
-    select d.*,
-        row_number() over w as version,
-        {% for v in values %}d.{{ v }} is distinct from lag(d.{{ v }}) over w{{ " or " if not loop.last }}{% endfor %} as is_change
-    from deliveries d
-    window w as (partition by d.subscription_id, d.product, d.start_date order by d.extract_date)
-),
-
 changes as (
     select *,
-        case when version = 1 then start_date else greatest(start_date, extract_date) end as valid_from
-    from versions
-    where version = 1 or is_change
+        case when row_number() over (partition by subscription_id, product, start_date order by extract_date) = 1 then start_date
+            else greatest(start_date, extract_date) end as valid_from
+    from {{ ref("stg_crm__subscription_versions") }}
 ),
 
 priced_periods as (
