@@ -26,6 +26,8 @@ from dagster_project.targets import load_targets, write_targets
 from dagster_project.usage_build import UsageBuild, UsageDelivery, changed_days, read_build, write_index
 
 COMPLETE = ("success", "pass", "warn")
+# Data tests that no data breaks; unit tests neither. Both try the models, and belong to the test suite.
+NOT_NIGHTLY = "config.meta.guards:models"
 REFUSED = re.compile(r"refused: (?P<why>[^\n]+)")
 
 
@@ -56,7 +58,7 @@ def build(
     full_refresh: bool = False,
     progress: Callable[[str], None] = lambda line: None,
 ) -> list[NodeResult]:
-    """Builds and tests every model as of a date; returns one result per node, in the order they ran.
+    """Builds every model as of a date and tests the data; returns one result per node, in the order they ran.
 
     Of `usage`, the deliveries up to that date, only the days that changed since the last complete build are computed
     anew; the whole lake is with `full_refresh`, or where it is not told. Failures are results: `require_success`
@@ -86,8 +88,9 @@ def build(
         last = last if last and last.made_by == made_by else None
         write_index(_usage_index(settings), this, changed_days(last, this) if last else None)
         variables["usage_index"] = str(_usage_index(settings))
-    # unit tests try the models and not the data: they belong to the test suite, not to every night
-    options = ["--exclude-resource-type", "unit_test", *([] if this and last else ["--full-refresh"])]
+    options = ["--exclude-resource-type", "unit_test", "--exclude", NOT_NIGHTLY]
+    if not (this and last):
+        options.append("--full-refresh")
     results = run_dbt("build", dbt_target(settings), variables, progress, options, manifest)
     if this and all(r.status in COMPLETE for r in results):
         this.write(_usage_build(settings))
