@@ -26,6 +26,8 @@ from dagster_project.targets import load_targets, write_targets
 from dagster_project.usage_build import UsageBuild, UsageDelivery, changed_days, read_build, read_until, write_index
 
 COMPLETE = ("success", "pass", "warn")
+# Data tests that no data breaks; unit tests neither. Both try the models, and belong to the test suite.
+NOT_NIGHTLY = "config.meta.guards:models"
 REFUSED = re.compile(r"refused: (?P<why>[^\n]+)")
 
 
@@ -57,7 +59,7 @@ def build(
     full_refresh: bool = False,
     progress: Callable[[str], None] = lambda line: None,
 ) -> list[NodeResult]:
-    """Builds and tests every model as of a date; returns one result per node, in the order they ran.
+    """Builds every model as of a date and tests the data; returns one result per node, in the order they ran.
 
     Of `usage` and of the `snapshots` (fingerprints by extract and date), the deliveries up to that date, only what
     changed since the last complete build is read and computed anew; the whole lake is with `full_refresh`, or where
@@ -90,8 +92,9 @@ def build(
         variables["newest_deliveries"] = {n: max(days).isoformat() for n, days in this.snapshots.items() if days}
         if last:
             variables["snapshots_read_until"] = {n: day.isoformat() for n, day in read_until(last, this).items()}
-    # unit tests try the models and not the data: they belong to the test suite, not to every night
-    options = ["--exclude-resource-type", "unit_test", *([] if this and last else ["--full-refresh"])]
+    options = ["--exclude-resource-type", "unit_test", "--exclude", NOT_NIGHTLY]
+    if not (this and last):
+        options.append("--full-refresh")
     results = run_dbt("build", dbt_target(settings), variables, progress, options, manifest)
     if this and all(r.status in COMPLETE for r in results):
         this.write(_usage_build(settings))

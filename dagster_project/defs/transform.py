@@ -1,4 +1,4 @@
-"""The dbt models and seeds as assets, their tests as checks, built by one step."""
+"""The dbt models and seeds as assets, the tests of a night as checks, built by one step."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -30,7 +30,9 @@ class Layers(DagsterDbtTranslator):
 def model_assets(manifest: Path) -> dg.AssetsDefinition:
     """Every model and seed of the manifest. Whatever part is asked for, all are built: the marts belong together."""
 
-    @dbt_assets(manifest=manifest, name="transform", dagster_dbt_translator=Layers())
+    @dbt_assets(
+        manifest=manifest, name="transform", exclude=transformation.NOT_NIGHTLY, dagster_dbt_translator=Layers()
+    )
     def transform(context: dg.AssetExecutionContext, night: NightResource):
         one = night.night()
         results = nightly.build_models(one, context.log.info)

@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -57,6 +57,7 @@ def benchmark(parameters: Parameters, work: Path, say: Say) -> dict[str, Any]:
     """
     require_bench()
     require_tools(parameters.tools)
+    at = commit()
     if parameters.repeats > LAST_NIGHT:
         raise CannotRun(f"{parameters.repeats} repeats: the generator writes {LAST_NIGHT} nights after the last day")
     input_folder = work / f"scale-{parameters.scale:g}-months-{parameters.months}-{parameters.format}"
@@ -75,7 +76,7 @@ def benchmark(parameters: Parameters, work: Path, say: Say) -> dict[str, Any]:
             session.nothing_new()
     return {
         "machine": machine(),
-        "commit": _commit(),
+        "commit": at,
         "parameters": parameters.as_row(),
         "page_cache": "warm",
         "input_bytes": company.bytes(),
@@ -141,7 +142,11 @@ def differences(document: dict[str, Any]) -> int:
     return sum(comparison["differences"] for comparison in document["comparisons"])
 
 
-def _commit() -> str | None:
-    command: Sequence[str] = ["git", "-C", str(ROOT), "describe", "--always", "--dirty"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    return done.stdout.strip() or None
+def commit(checkout: Path = ROOT) -> str | None:
+    """The commit checked out, with -dirty behind it where a file is changed or new; None where there is none."""
+
+    def git(*command: str) -> str:
+        return subprocess.run(["git", "-C", str(checkout), *command], capture_output=True, text=True).stdout.strip()
+
+    head = git("rev-parse", "--verify", "HEAD")
+    return (f"{head}-dirty" if git("status", "--porcelain") else head) if head else None

@@ -118,14 +118,8 @@ LTV = kpi(
 COHORTS = Mart(
     "kpi_cohorts",
     ("cohort", "m", *SEGMENT),
-    # published: at the rate of period_end; reference: at that of the cohort's month, which is the published row there
-    f"""select {month_index("c.cohort_month")} as cohort, cohort + c.months_since_start as m, c.*
-            exclude (cohort_mrr, revenue_retention_rate), s.cohort_mrr,
-            c.retained_mrr / nullif(s.cohort_mrr, 0) as revenue_retention_rate
-        from published.kpi_cohorts c
-        join (from published.kpi_cohorts where months_since_start = 0) s
-            using (cohort_month, segment_dimension, segment_value)
-        where c.segment_dimension in ('total', 'plan', 'industry', 'region')""",
+    f"""select {month_index("cohort_month")} as cohort, cohort + months_since_start as m, *
+        from published.kpi_cohorts where segment_dimension in ('total', 'plan', 'industry', 'region')""",
     "select * from marts.kpi_cohorts where m <= {complete}",  # published: complete months only
 )
 ACCOUNT_LTV = Mart(

@@ -11,7 +11,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from benchmarks.benchmark import Parameters, Say, benchmark
+from benchmarks.benchmark import Parameters, Say, benchmark, commit
 from benchmarks.tables import CASE_NAMES, medians, seconds, table
 
 LINEAR = 1.05  # an exponent above it needs a reason and a mend
@@ -36,21 +36,28 @@ def measure_grid(
 ) -> list[dict[str, Any]]:
     """One benchmark document per cell of the grid, kept as JSON in `out`.
 
-    A cell that lies there with the same parameters and commit is taken as it is, so that an interrupted grid goes on.
+    A cell that lies there with the same parameters and commit is taken as it is, so that an interrupted grid goes on;
+    files that are not committed have no commit to know them by, and are measured anew.
     """
     out.mkdir(parents=True, exist_ok=True)
-    documents = []
+    documents, at = [], commit()
     for scale, length in product(sorted(scales), sorted(months)):
         parameters = replace(base, scale=scale, months=length)
         file = out / f"scale-{scale:g}-months-{length}-{base.format}.json"
         document = json.loads(file.read_text()) if file.is_file() else None
-        if document and document["parameters"] == json.loads(json.dumps(parameters.as_row())):
+        if document and _is_of(document, parameters, at):
             say(f"{file}: measured already; remove it to measure it again")
         else:
             document = benchmark(parameters, work, say)
             file.write_text(json.dumps(document, indent=1))
         documents.append(document)
     return documents
+
+
+def _is_of(document: Mapping[str, Any], parameters: Parameters, at: str | None) -> bool:
+    is_committed = at is not None and not at.endswith("-dirty")
+    row = json.loads(json.dumps(parameters.as_row()))  # as it was written
+    return is_committed and document["commit"] == at and document["parameters"] == row
 
 
 def growth(documents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import growth as growing
+from benchmarks.benchmark import Parameters, commit
 from benchmarks.company import CannotRun, Company, bytes_needed
 from benchmarks.contenders import stages_of_lines, stages_of_timings
-from benchmarks.growth import exponent, growth, is_superlinear
+from benchmarks.growth import exponent, growth, is_superlinear, measure_grid
 from benchmarks.growth import markdown as growth_markdown
 from benchmarks.measure import CommandFailed, Cost, measured
 from benchmarks.tables import markdown, medians, ratios, stage_medians
@@ -142,6 +144,49 @@ def test_growth_along_both_axes():
     assert is_superlinear(by_scale)
     assert not is_superlinear(lines["wall_s", "months", 100])
     assert "| full build, wall | scale | 36 months |" in growth_markdown(found)
+
+
+def test_an_interrupted_grid_goes_on_at_the_same_commit_only(tmp_path, monkeypatch):
+    base, measured_at = Parameters(1, 12, "csv", 1, ("full", "night"), Path(sys.executable)), []
+
+    def measure(at, months):
+        def benchmark(parameters, work, say):
+            measured_at.append((at, parameters.months))
+            return {"commit": at, "parameters": parameters.as_row()}
+
+        monkeypatch.setattr(growing, "commit", lambda: at)
+        monkeypatch.setattr(growing, "benchmark", benchmark)
+        found = measure_grid(base, [1], months, tmp_path, tmp_path / "grid", print)
+        assert [(d["commit"], d["parameters"]["months"]) for d in found] == [(at, length) for length in months]
+
+    measure("one", [12])
+    measure("one", [12, 24])
+    assert measured_at == [("one", 12), ("one", 24)]
+    measure("two", [12])
+    assert measured_at[2:] == [("two", 12)]
+    for unknown in ("two-dirty", None):
+        measure(unknown, [12])
+        measure(unknown, [12])
+    assert measured_at[3:] == [("two-dirty", 12)] * 2 + [(None, 12)] * 2
+
+
+def test_the_commit_tells_changed_and_new_files(tmp_path):
+    def git(*command):
+        identity = ["-c", "user.name=n", "-c", "user.email=e@example.org"]
+        return subprocess.run(["git", "-C", tmp_path, *identity, *command], check=True, capture_output=True, text=True)
+
+    git("init")
+    assert commit(tmp_path) is None
+    (tmp_path / "model.sql").write_text("select 1")
+    git("add", ".")
+    git("commit", "--message", "A model")
+    head = git("rev-parse", "HEAD").stdout.strip()
+    assert commit(tmp_path) == head
+    (tmp_path / "other.sql").write_text("select 2")
+    assert commit(tmp_path) == f"{head}-dirty"
+    (tmp_path / "other.sql").unlink()
+    (tmp_path / "model.sql").write_text("select 3")
+    assert commit(tmp_path) == f"{head}-dirty"
 
 
 def test_a_full_disk_is_told_before_anything_is_generated(tmp_path, monkeypatch):

@@ -73,6 +73,17 @@ def test_a_night_runs_no_unit_tests(run: ProjectRun) -> None:
     assert {r.resource_type for r in run.built} == {"seed", "model", "test"}
 
 
+def test_a_night_tests_every_published_key_and_identity_and_what_data_may_break(run: ProjectRun) -> None:
+    ran = {r.unique_id.split(".")[2] for r in run.built if r.resource_type == "test"}
+    marts = {path.stem for path in (DBT_PROJECT / "models" / "marts").glob("*.sql")}
+    keys = {name for name in ran if name.startswith("unique_key_")}
+    assert {mart for mart in marts if any(key.startswith(f"unique_key_{mart}_") for key in keys)} == marts
+    assert {path.stem for path in (DBT_PROJECT / "tests").glob("*.sql")} <= ran
+    assert {"not_null_stg_crm__subscriptions_amount", "not_null_int_subscription_items_monthly_amount"} <= ran
+    # only `keizoku explain` reads these
+    assert not any("_contributions_" in name for name in ran)
+
+
 def test_unit_tests_pass(run: ProjectRun) -> None:
     assert [f"{r.unique_id}: {r.message}" for r in run.unit_tests if r.status != "pass"] == []
     assert len(run.unit_tests) >= AT_LEAST

@@ -393,6 +393,14 @@ def test_cohorts_start_at_the_first_month_end_as_a_customer():
     assert shown == [(D(2024, 2, 1), 0, 2, 40), (D(2024, 2, 1), 1, 1, 10)]
 
 
+def test_a_cohort_keeps_the_mrr_of_its_own_month_end():
+    known = rates(("2024-01-31", "150"), ("2024-02-29", "160"))
+    tables = tables_of([item("a", 10, "2024-01-01", currency="USD")], "2024-02-29", fx_rates=known)
+    total = [r for r in tables["kpi_cohorts"] if r["segment_dimension"] == "total"]
+    shown = [(r["cohort_mrr"], r["retained_mrr"], r["revenue_retention_rate"]) for r in total]
+    assert shown == [(1500, 1500, 1.0), (1500, 1600, 1600 / 1500)]
+
+
 def test_values_carry_wilson_intervals_and_small_samples():
     rows = [item(f"a{n}", 10, "2024-01-01", "2024-02-15" if n < 10 else None) for n in range(100)]
     values = tables_of(rows, "2024-02-29")["kpi_values"]

@@ -154,7 +154,7 @@ def _trial_figures(converted: list[bool]) -> Row:
 
 
 def cohorts_table(book: Book, segments: Segments) -> list[Row]:
-    """The rows of kpi_cohorts: cohorts with a customer, in every complete month since; both MRRs at that month's rate.
+    """The rows of kpi_cohorts: cohorts with a customer, in every complete month since; MRR at its day's rate.
 
     Members keep the segment of their cohort month.
     """
@@ -188,7 +188,7 @@ def _cohort_key(start: Period, since: int, segment: tuple[str, str], month: Peri
 
 def _cohort_figures(book: Book, members: list[str], start: Period, month: Period) -> Row:
     retained = sum(book.is_customer(account, month.end) for account in members)
-    then = sum((book.mrr(account, start.end, month.end) for account in members), ZERO)
+    then = sum((book.mrr(account, start.end, start.end) for account in members), ZERO)
     now = sum((book.mrr(account, month.end, month.end) for account in members), ZERO)
     return {
         "cohort_customers": len(members),

@@ -121,6 +121,7 @@ BROKEN = [
     ("kpi_cohorts", "no_nulls", "update {t} set retained_mrr = null"),
     ("kpi_cohorts", "starts_whole", "update {t} set retained_customers = 1 where months_since_start = 0"),
     ("kpi_cohorts", "months_without_gaps", "delete from {t} where months_since_start = 0"),
+    ("kpi_cohorts", "months_without_gaps", "update {t} set cohort_mrr = 151 where months_since_start = 1"),
     ("kpi_cohorts", "ends_with_last_complete_month", "delete from {t} where months_since_start = 1"),
     ("kpi_cohorts", "segments_sum_to_total", "update {t} set retained_mrr = 119 where segment_value = 'Basic'"),
     ("kpi_cohorts", "ratios_follow_their_parts", "update {t} set revenue_retention_rate = 1"),
