@@ -62,7 +62,8 @@ def measured(command: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str]
     if process.returncode:
         said = [*(line for _, line in lines), *out[0].splitlines()][-30:]
         raise CommandFailed("\n".join([f"{' '.join(map(str, command))}: exit code {process.returncode}", *said]))
-    peak = max([used.ru_maxrss / 1024, *(mb for _, mb in resident)])
+    # not the kernel's own maximum, which a child inherits from the size of its parent
+    peak = max((mb for _, mb in resident), default=used.ru_maxrss / 1024)
     return Cost(wall, used.ru_utime + used.ru_stime, peak, out[0], tuple(lines), tuple(resident))
 
 

@@ -6,7 +6,7 @@ with paying as (
 trials as (
     select subscription_id, product, account_id, start_date, end_date
     from {{ ref("stg_crm__subscriptions") }}
-    where is_trial and end_date <= {{ as_of() }}
+    where is_trial and not coalesce(is_continued, false) and end_date <= {{ as_of() }}
         and account_id not in (select account_id from {{ ref("int_accounts") }} where is_test)
 )
 

@@ -16,15 +16,17 @@ changes as (
 priced_periods as (
     select n.subscription_id, n.account_id, c.product, {% for v in values %}c.{{ v }}, {% endfor %}
         c.valid_from as start_date,
-        least(n.end_date, lead(c.valid_from) over (
-            partition by c.subscription_id, c.product, c.start_date order by c.extract_date)) as end_date
+        least(n.end_date, lead(c.valid_from) over in_order) as end_date,
+        c.is_trial and coalesce(lead(c.is_trial) over in_order, false)
+            and (n.end_date is null or n.end_date > lead(c.valid_from) over in_order) as is_continued
     from changes c
     join newest n
         on n.subscription_id = c.subscription_id and n.product is not distinct from c.product and n.start_date = c.start_date
+    window in_order as (partition by c.subscription_id, c.product, c.start_date order by c.extract_date)
 )
 {%- else -%}
 priced_periods as (
-    select subscription_id, account_id, product, {% for v in values %}{{ v }}, {% endfor %}start_date, end_date
+    select subscription_id, account_id, product, {% for v in values %}{{ v }}, {% endfor %}start_date, end_date, false as is_continued
     from newest
 )
 {%- endif %}
@@ -41,5 +43,6 @@ select
     amount,
     coalesce(is_trial, false) as is_trial,
     start_date,
-    end_date
+    end_date,
+    coalesce(is_continued, false) as is_continued
 from priced_periods
