@@ -56,7 +56,8 @@ def stage(name, wall_s, cpu_s=None):
 
 
 def test_a_command_costs_what_its_children_take_too():
-    child = "x = bytearray(200_000_000); sum(range(5_000_000))"
+    # it lives longer than the time between two looks at the tree
+    child = "import time; x = bytearray(200_000_000); sum(range(5_000_000)); time.sleep(1.5)"
     parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}]); print('done')"
     cost = measured([sys.executable, "-c", parent], cwd=Path.cwd())
     assert cost.stdout == "done\n"
