@@ -1,3 +1,4 @@
+-- depends_on: {{ ref("int_recomputed_users") }}
 {#- A session may reach over midnight. So what changes on a day may change any session of the users of that day. -#}
 {{ config(materialized="incremental", incremental_strategy="append", pre_hook="{{ without_recomputed_users(this) }}") }}
 with days as (
