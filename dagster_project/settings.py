@@ -60,7 +60,10 @@ class Settings(BaseSettings):
     @field_validator("home")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
-        return value.expanduser().resolve()
+        path = value.expanduser().resolve()
+        if any("=" in part for part in path.parts):
+            raise ValueError("a folder name=value of the path would be read as a column of its files; choose another")
+        return path
 
     @property
     def landing(self) -> Path:

@@ -98,7 +98,7 @@ def _open(con: duckdb.DuckDBPyConnection, path: Path, contract: Contract, task: 
         if not contract.file.is_utf8:
             return None
         lines = scan_lines(link, path.name)
-        delimiter = contract.file.delimiter or ("\t" if ".tsv" in path.name else ",")
+        delimiter = contract.file.delimiter or ("\t" if kind.startswith("tsv") else ",")
         header = tuple(read_header(link, delimiter, path.name))
     except DeliveryRefused:
         return None
