@@ -40,7 +40,7 @@
                 using (event_date)
         ), numbered as (
             select *, sum(case when is_recomputed then 0 else 1 end) over (order by event_date) as island,
-                (sum(events) over (order by event_date) - events) // 2000000 as bucket
+                (sum(events) over (order by event_date) - events) // " ~ var("events_per_batch", 2000000) ~ " as bucket
             from days
         ), batches as (
             select min(event_date) as first_day, max(event_date) as last_day, cast(sum(events) as bigint) as events

@@ -1,0 +1,416 @@
+"""Incremental equals full: after any sequence of nights the warehouse holds what a build from nothing would make."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from random import Random
+
+import duckdb
+import pytest
+from conftest import Company
+from random_nights import EVENT_COLUMNS, SETTINGS, Life, Row
+
+from dagster_project import nightly, transformation
+from dagster_project.nightly import Night, run_night
+from dagster_project.settings import Settings
+from dagster_project.transformation import dbt_target, require_success
+
+# What is computed by days, in the order it is built; all else is built anew every night from these and the snapshots.
+BY_DAYS = ["int_usage_days", "int_event_days", "int_session_days", "int_recomputed_users", "int_sessions"]
+USAGE = ["+int_account_days", "+int_onboarding_steps"]
+EVERYTHING = ["resource_type:model", "resource_type:seed"]
+TONIGHTS_WORK = frozenset(
+    {"int_usage_days", "int_recomputed_users"}
+)  # what a night had to do differs, and is no figure
+# Of a release: what was withdrawn, what the release before said.
+OF_THE_WAY_THERE = frozenset({"meta_release", "meta_restatements", "meta_row_accounting", "meta_quality_results"})
+
+
+class Killed(Exception):
+    """The process is gone, and nothing after this happened."""
+
+
+@dataclass
+class Nights:
+    """Nights on one company, building `only` some models, beside builds from nothing of the same deliveries."""
+
+    company: Company
+    elsewhere: Path
+    only: list[str]
+
+    def night(self, life: Life) -> None:
+        """What came is read, and built on what the last night left."""
+        one = self.read(life)
+        with building(self.only, events_per_batch=5):  # many batches
+            require_success(nightly.build_models(one))
+        self._compare_with_nothing(one, life)
+
+    def refused(self, life: Life) -> None:
+        """What came is read, and a gate refuses before anything is built."""
+        self.read(life)
+
+    def failed(self, life: Life) -> None:
+        """A data test fails when everything is built."""
+        with building(self.only, is_failing=True):
+            nightly.build_models(self.read(life))
+
+    def killed(self, life: Life, last: str | None = None) -> None:
+        """The process ends after the model `last`, or another one."""
+        last = last or life.random.choice(BY_DAYS)
+        life.log.append(f"killed after {last}")
+        with building([f"+{last}"], is_killed=True), pytest.raises(Killed):
+            nightly.build_models(self.read(life))
+
+    def home_with_all_deliveries(self, life: Life) -> Settings:
+        """A home that has read nothing yet; what left landing lies there again."""
+        home = self._empty_home()
+        for root in (self.company.home / "archive", self.company.settings.landing):
+            for delivery in root.glob("*/*/*"):
+                target = home / "landing" / delivery.relative_to(root)
+                shutil.rmtree(target, ignore_errors=True)
+                shutil.copytree(delivery, target)
+        return self._settings(life).model_copy(update={"home": home})
+
+    def read_anew(self, life: Life) -> None:
+        """All deliveries are read and built from nothing."""
+        one = Night(self.home_with_all_deliveries(life), life.as_of)
+        nightly.read_deliveries(one)
+        with building(self.only):
+            require_success(nightly.build_models(one))
+        require_equal(self.company.settings.warehouse, one.settings.warehouse, life)
+
+    def _compare_with_nothing(self, one: Night, life: Life) -> None:
+        home = self._empty_home()
+        (home / "lake").symlink_to(one.settings.lake)
+        from_nothing = Night(one.settings.model_copy(update={"home": home}), one.given_as_of)
+        with building(self.only):
+            require_success(nightly.build_models(from_nothing))
+        require_equal(one.settings.warehouse, from_nothing.settings.warehouse, life)
+
+    def read(self, life: Life) -> Night:
+        """Ingests what is new; the night that may go on."""
+        one = Night(self._settings(life), life.as_of)
+        assert nightly.read_deliveries(one).refusals == []
+        life.unread = {day for day in life.unread if life.as_of and day > life.as_of}
+        return one
+
+    def _settings(self, life: Life) -> Settings:
+        path = self.company.home / "vars.yml"
+        path.write_text(json.dumps(life.settings))  # JSON is YAML
+        return self.company.settings.model_copy(update={"vars": path})
+
+    def _empty_home(self) -> Path:
+        shutil.rmtree(self.elsewhere, ignore_errors=True)
+        prepared, wanted = (dbt_target(Settings(home=h)) / "manifests" for h in (self.company.home, self.elsewhere))
+        shutil.copytree(prepared, wanted)
+        return self.elsewhere
+
+
+@contextmanager
+def building(
+    only: list[str], *, events_per_batch: int = 1_000_000, is_killed: bool = False, is_failing: bool = False
+) -> Iterator[None]:
+    """While it lasts, a build makes `only` some models, without their tests, and ends as given."""
+    run_dbt = transformation.run_dbt
+
+    def narrowed(command, target, variables, progress, options, manifest):
+        options = [*options, "--no-write-json", "--exclude", "resource_type:test", "--select", *only]
+        results = run_dbt(
+            command, target, {**variables, "events_per_batch": events_per_batch}, progress, options, manifest
+        )
+        require_success(results)
+        if is_killed:
+            raise Killed
+        return [*results[:-1], replace(results[-1], status="fail", failures=1)] if is_failing else results
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(transformation, "run_dbt", narrowed)
+        patch.setattr(nightly, "_require_done", lambda night, stage: None)  # the gates have tests of their own
+        yield
+
+
+def require_equal(incremental: Path, full: Path, life: Life, but: frozenset[str] = TONIGHTS_WORK) -> None:
+    """Every table of one database has the rows of the other's, cell by cell and as often."""
+    with duckdb.connect() as connection:
+        connection.execute(f"attach '{incremental}' as i (read_only); attach '{full}' as f (read_only)")
+        columns = {
+            name: connection.execute(
+                """select table_name, list((column_name, data_type) order by column_index) from duckdb_columns()
+                   where database_name = ? and table_name in (select table_name from duckdb_tables()) group by 1""",
+                [name],
+            ).fetchall()
+            for name in ("i", "f")
+        }
+        assert sorted(columns["i"]) == sorted(columns["f"]), life.told()
+        for table in sorted({table for table, _ in columns["f"]} - but):
+            differing = connection.execute(
+                f"""select * from (
+                        select 'kept wrongly', * from (from i.main.{table} except all from f.main.{table})
+                        union all
+                        select 'is missing', * from (from f.main.{table} except all from i.main.{table}))
+                    limit 5"""
+            ).fetchall()
+            assert differing == [], f"{table}\n{life.told()}"
+
+
+@pytest.fixture
+def nights(company, tmp_path) -> Nights:
+    return Nights(company, tmp_path / "elsewhere", USAGE)
+
+
+def new_life(nights: Nights, seed: int) -> Life:
+    """A company after its first night."""
+    random = Random(seed)
+    life = Life(nights.company, random, has_users=random.random() < 0.7, settings=random.choice(SETTINGS[:2]))
+    life.begin(life.some_history())
+    nights.night(life)
+    return life
+
+
+def live_through(nights: Nights, seed: int, length: int) -> None:
+    """A random sequence: before each night one to three things happen, and some nights end badly."""
+    life = new_life(nights, seed)
+    for number in range(1, length):
+        for _ in range(life.random.choice([1, 1, 2, 3])):
+            life.live()
+        end = life.random.choices([nights.night, nights.refused, nights.failed, nights.killed], [12, 1, 1, 2])[0]
+        life.log.append(f"night {number}: {end.__name__}")
+        end(life)
+    life.live()
+    nights.night(life)
+    nights.read_anew(life)
+
+
+# one night for each way to keep what changed
+
+
+def used(day: str, account: str, user: str | None, at: str = "12:00:00", **more: str) -> tuple[dt.date, Row]:
+    """An event of 2024, delivered on its day."""
+    row = {**dict.fromkeys(EVENT_COLUMNS), "account_id": account, "user_id": user, "event_name": "login"}
+    return dt.date.fromisoformat(f"2024-{day}"), {**row, "occurred_at": f"2024-{day} {at}", **more}
+
+
+def of_subscription(day: str, subscription: str) -> tuple[dt.date, Row]:
+    return used(day, None, "u", subscription_id=subscription)
+
+
+QUIET_HISTORY = [
+    used("01-20", "A0", "u"),
+    *(used(day, "A1", "u", session_id="s1") for day in ("02-03", "02-05", "02-07")),
+    *(used(day, "A1", "v", session_id="s1") for day in ("02-10", "02-12")),
+    *(used(day, "A1", "w", session_id="s1") for day in ("02-15", "02-17")),
+    used("02-20", "A3", None),
+    used("02-20", "A3", "u", event_id="e1"),
+    used("02-22", "A2", "w"),
+    used("02-24", "A2", "u", "00:10:00"),
+    of_subscription("02-26", "S0"),
+    of_subscription("02-28", "S3"),
+    used("03-03", "A0", "v"),
+    used("03-27", "A0", "w"),
+]
+
+
+def nothing_new(life: Life) -> None:
+    pass
+
+
+def a_user_of_the_same_fiscal_year_comes_back(life: Life) -> None:
+    """Longer ago than any window, and yet not new to the quarter and the year."""
+    deliver(life, *used("03-29", "A0", "u"))
+
+
+def sessions_lose_a_day(life: Life) -> None:
+    """Of three sessions over several days the middle, the last and the first day is withdrawn, with all it had."""
+    withdraw(life, "02-05", "02-12", "02-15")
+
+
+def a_day_changes_for_a_user_and_for_nobody(life: Life) -> None:
+    (nobody, identified) = life.events[dt.date(2024, 2, 20)]["part.csv"]
+    nobody["duration_seconds"] = "5"
+    life.write(dt.date(2024, 2, 20))
+    deliver(life, dt.date(2024, 2, 19), {**identified, "occurred_at": "2024-02-20 08:00:00"})  # e1 stands in both
+
+
+def an_event_is_deleted_by_a_later_delivery(life: Life) -> None:
+    (_, identified) = life.events[dt.date(2024, 2, 20)]["part.csv"]
+    deliver(life, dt.date(2024, 3, 1), {**identified, "is_deleted": "true"})
+
+
+def the_evening_before_arrives(life: Life) -> None:
+    """A session of which only the part after midnight was known began the day before."""
+    deliver(life, *used("02-23", "A2", "u", "23:50:00"))
+
+
+def a_test_account_and_other_owners(life: Life) -> None:
+    life.accounts["A2"]["is_test"] = "true"
+    life.owners.update(S0="A3", S3="A0")
+    life.deliver_snapshots()
+
+
+def no_test_account_and_no_owner(life: Life) -> None:
+    life.accounts["A2"]["is_test"] = "false"
+    del life.owners["S0"]
+    life.deliver_snapshots()
+
+
+def an_event_to_come(life: Life) -> None:
+    deliver(life, dt.date(2024, 3, 29), used("04-02", "A0", "v")[1])
+
+
+def its_eve(life: Life) -> None:
+    come_to(life, "04-01")
+
+
+def its_day(life: Life) -> None:
+    """Thirty days after the user was there, the length of the longest window, and nothing was delivered."""
+    come_to(life, "04-02")
+
+
+def the_eve_again(life: Life) -> None:
+    life.as_of = dt.date(2024, 4, 1)
+
+
+def the_day_again(life: Life) -> None:
+    life.as_of = None
+
+
+def nobody_has_an_id(life: Life) -> None:
+    for _, row in life.delivered():
+        row["user_id"] = None
+    for day in life.events:
+        life.write(day)
+
+
+def somebody_has_one(life: Life) -> None:
+    deliver(life, *used("04-02", "A0", "u"))
+
+
+def other_steps_of_the_onboarding(life: Life) -> None:
+    life.settings = SETTINGS[1]
+
+
+def deliver(life: Life, day: dt.date, row: Row) -> None:
+    life.add(day, row, "more.csv")
+    life.write(day)
+
+
+def withdraw(life: Life, *days: str) -> None:
+    for day in [dt.date.fromisoformat(f"2024-{day}") for day in days]:
+        del life.events[day]
+        life.write(day)
+
+
+def come_to(life: Life, day: str) -> None:
+    life.today = dt.date.fromisoformat(f"2024-{day}")
+    life.deliver_snapshots()
+
+
+NIGHTS = [
+    nothing_new, a_user_of_the_same_fiscal_year_comes_back, sessions_lose_a_day,
+    a_day_changes_for_a_user_and_for_nobody,
+    an_event_is_deleted_by_a_later_delivery, the_evening_before_arrives, a_test_account_and_other_owners,
+    no_test_account_and_no_owner, an_event_to_come, its_eve, its_day, the_eve_again, the_day_again, nobody_has_an_id,
+    somebody_has_one, other_steps_of_the_onboarding,
+]  # fmt: skip
+
+
+def test_a_night_for_each_way_to_keep_what_changed(nights):
+    life = Life(nights.company, Random(0))
+    life.begin(QUIET_HISTORY)
+    nights.night(life)
+    for happens in NIGHTS:
+        happens(life)
+        life.log.append(happens.__name__)
+        nights.night(life)
+
+
+def test_what_a_killed_run_had_read_may_be_gone_before_the_next(nights):
+    """The warehouse then holds a day that neither the last complete build nor the next one knows."""
+    life = Life(nights.company, Random(0))
+    life.begin(QUIET_HISTORY)
+    nights.night(life)
+    deliver(life, *used("03-01", "A1", "u"))
+    nights.killed(life, "int_sessions")
+    withdraw(life, "03-01")
+    nights.night(life)
+
+
+# random nights
+
+
+def test_usage_after_random_nights(nights):
+    live_through(nights, seed=0, length=4)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(100, 106))
+def test_usage_after_many_random_nights(nights, seed):
+    live_through(nights, seed, length=12)
+
+
+def test_every_table_after_a_random_night(nights):
+    nights.only = EVERYTHING
+    life = new_life(nights, seed=2)
+    for _ in range(4):
+        life.live()
+    nights.night(life)
+
+
+KILLED_RUN = """
+import os, re, signal, sys
+from dagster_project import nightly, transformation
+from dagster_project.settings import load_settings
+
+run_dbt = transformation.run_dbt
+
+def in_small_batches(command, target, variables, *rest):
+    return run_dbt(command, target, {**variables, "events_per_batch": 5}, *rest)
+
+def progress(line):
+    if re.match(sys.argv[1], line):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+transformation.run_dbt = in_small_batches
+nightly._require_done = lambda night, stage: None
+nightly.build_models(nightly.Night(load_settings()), progress)
+"""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "at",
+    [r"int_usage_days \(", r"int_session_days: .* \(2 of", r"int_session_days \(", r"int_sessions \(", r"kpi_mrr \("],
+)
+def test_a_run_killed_anywhere_is_made_good_by_the_next(nights, at):
+    life = new_life(nights, seed=3)
+    for _ in range(8):
+        life.live()
+    life.as_of, life.settings = None, {}
+    nights.refused(life)
+    environment = {**os.environ, "KEIZOKU_HOME": str(nights.company.home)}
+    killed = subprocess.run([sys.executable, "-c", KILLED_RUN, at], check=False, env=environment)
+    assert killed.returncode == -signal.SIGKILL
+    nights.night(life)
+
+
+@pytest.mark.long
+def test_whole_runs_publish_what_a_run_from_nothing_publishes(nights):
+    life = new_life(nights, seed=4)
+    for _ in range(3):
+        for _ in range(3):
+            life.live()
+        run_night(nights.read(life))
+    from_nothing = Night(nights.home_with_all_deliveries(life), life.as_of)
+    run_night(from_nothing)
+    served, expected = (s.published / "kpi.duckdb" for s in (nights.company.settings, from_nothing.settings))
+    require_equal(served, expected, life, but=OF_THE_WAY_THERE)
