@@ -4,7 +4,7 @@ BIN = .venv/bin
 export DAGSTER_DISABLE_TELEMETRY = yes
 DAGSTER_HOME ?= $(abspath $(or $(KEIZOKU_HOME),data))/dagster
 
-.PHONY: install nightly dev semantic test test-long lint format lock benchmark benchmark-growth
+.PHONY: install nightly dev semantic test test-long mutation lint format lock benchmark benchmark-growth
 
 install: .venv/.installed
 nightly: install
@@ -20,6 +20,9 @@ test: .venv/.installed-test
 	$(BIN)/pytest
 test-long: .venv/.installed-test
 	$(BIN)/pytest -m "long or not long"
+# Breaks the SQL in the ways of tests/kpis/mutants.yml and lists what the tests of the KPIs do not notice.
+mutation: .venv/.installed-test
+	$(BIN)/python tests/kpis/mutate.py
 # Against bare DuckDB on the company of ../shared/bench; SCALE=1 is 10 million events. In BENCH_HOME the extracts stay.
 SCALE ?= 0.1
 MONTHS ?= 36

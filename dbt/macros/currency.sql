@@ -1,13 +1,15 @@
-{# Conversion into the reporting currency, rounded half up to 4 decimals, per item. `rate` is a DECIMAL(18, 6)
-   of reporting currency per unit, NULL where there is none that is at most 10 days old: an error, never 1.0. #}
+{# Conversion into the reporting currency, rounded half up to 4 decimals, per item and not before. `rate` is a DECIMAL(18, 6)
+   of reporting currency per unit, NULL where there is none that is at most 10 days old: an error, never 1.0; `scale` are
+   the decimals that the amount has. #}
 
-{% macro converted(amount, currency, rate, day) -%}
-    case when {{ currency }} = {{ reporting_currency() }} then {{ amount }}
+{% macro converted(amount, currency, rate, day, scale=4) -%}
+    case when {{ currency }} = {{ reporting_currency() }} then {{ amount if scale == 4
+            else money_from_ten_thousandths(half_up_ratio(whole_units(amount, scale), 10 ** (scale - 4))) }}
         when {{ rate }} is null then {{ refuse(
             "'no exchange rate for ' || " ~ currency ~ " || ' on ' || cast(" ~ day ~ " as varchar) || ': expected a rate of finance/fx_rates"
             ~ " dated at most 10 days before; deliver it, or set reporting_currency (now " ~ var("reporting_currency") ~ ")'") }}
         else {{ money_from_ten_thousandths(half_up_ratio(
-            whole_units(amount, 4) ~ " * " ~ whole_units(rate, 6), 1000000)) }} end
+            whole_units(amount, scale) ~ " * " ~ whole_units(rate, 6), 10 ** (scale + 2))) }} end
 {%- endmacro %}
 
 {# The rate of each (currency, day) of `relation`: the latest one on or before the day, at most 10 days old. #}

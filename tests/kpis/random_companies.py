@@ -1,21 +1,24 @@
 """Hypothesis strategies: small companies as their lake holds them, at the edges where a figure could go wrong.
 
-Every company is valid input: what the contracts would quarantine (ends before starts, negative durations, the same key
-twice in one delivery) is never drawn. Timestamps are UTC moments shown on the wall clock of a time zone with daylight
-saving. No KPI logic here, except `as_company`, which hands a lake to the brute force.
+Every company is valid input: what the contracts would quarantine (ends before starts, negative durations) is never
+drawn, and of a key that stands twice in one delivery the row is left that ingestion leaves. Timestamps are UTC moments
+shown on the wall clock of a time zone with daylight saving. No KPI logic here, except `as_company`, which hands a lake
+to the brute force.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import partial
+from operator import itemgetter
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from bruteforce import Company
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 Row = dict[str, Any]
@@ -56,6 +59,8 @@ INTERVALS = ["month", "year", "quarter", "half_year", "week", "day", "one_off", 
 CURRENCIES = [None, "EUR", "USD", "GBP"]
 STEPS = ["kickoff", "import", "elsewhere"]
 EVENTS = ["login", "export", None]
+# what several companies in one lake may not share
+OWN = ["account_id", "subscription_id", "ticket_id", "invoice_id", "response_id", "contact_id", "event_id", "region"]
 RATES = [Decimal(text) for text in ("1", "0.85", "1.234567", "150.5")]
 
 days = st.sampled_from(EDGES) | st.dates(FIRST, LAST)
@@ -66,19 +71,23 @@ accounts = st.sampled_from(ACCOUNTS)
 
 @dataclass(frozen=True, repr=False)
 class Example:
-    """One company and the day as of which it is looked at."""
+    """A company, the day as of which it is looked at, and what a property does to it."""
 
     lake: Lake
     as_of: dt.date
+    changes: tuple[Callable[[Example], Example], ...] = ()
 
     def __repr__(self) -> str:
         """What a reader needs of a failing example: no empty cells, and of the rates only the first few."""
-        shown = [f"as of {self.as_of}"]
+        shown = [f"as of {self.as_of}", *(f"  {change.__name__}" for change in self.changes)]
         for extract, delivered_rows in self.lake.items():
             for row in delivered_rows[:5] if extract == "fx_rates" else delivered_rows:
                 cells = (f"{name}={value}" for name, value in row.items() if value is not None and name[0] != "_")
                 shown.append(f"  {extract}: {', '.join(cells)}")
         return "\n".join(shown)
+
+    def with_lake(self, lake: Lake) -> Example:
+        return replace(self, lake=lake)
 
 
 def wall_clock(moment: dt.datetime) -> dt.datetime:
@@ -111,10 +120,10 @@ def lives(draw: st.DrawFn, number: int) -> list[Row]:
             "quantity": draw(st.sampled_from([1, 0, 3, None])),
             "amount": draw(st.sampled_from(AMOUNTS)),
             "billing_interval": draw(st.sampled_from(INTERVALS)),
-            "billing_interval_count": draw(st.sampled_from([1, 1, 2, 3])),
+            "billing_interval_count": draw(st.sampled_from([1, None, 2, 3])),
             "start_date": start,
             "end_date": None if length is None else start + length * DAY,
-            "is_trial": position == 0 and draw(st.sampled_from([False, True])),
+            "is_trial": draw(st.sampled_from([False, None, True] if position == 0 else [False, False, False, True])),
         }
         if length is None:
             break
@@ -176,7 +185,10 @@ def bursts(draw: st.DrawFn) -> list[Row]:
     owner = draw(
         st.fixed_dictionaries(
             {"account_id": accounts, "user_id": st.sampled_from(["u", "v", None])}
-        ) | st.fixed_dictionaries({"subscription_id": st.sampled_from(["S0", "S1", "S99"]), "user_id": st.just("w")})
+        ) | st.fixed_dictionaries(
+            {"subscription_id": st.sampled_from(["S0", "S1", "S99"]), "user_id": st.just("w"),
+             "account_id": st.sampled_from([None, None, *ACCOUNTS[:2]])}
+        )
     )  # fmt: skip
     for minutes in draw(st.lists(st.sampled_from(MINUTES), min_size=1, max_size=4)):
         moment += dt.timedelta(minutes=minutes)
@@ -199,7 +211,7 @@ def bursts(draw: st.DrawFn) -> list[Row]:
 def fx_rates(draw: st.DrawFn) -> list[Row]:
     """A rate for every tenth day, so that no day is without one; the reporting currency needs none."""
     cycle = draw(st.lists(st.sampled_from(RATES), min_size=1, max_size=5))
-    span = range(0, (LAST - FIRST).days + 500, 10)
+    span = range(0, (LAST - FIRST).days + 40, 10)
     return [
         {"currency": currency, "rate_date": FIRST - 40 * DAY + n * DAY, "rate": cycle[(n // 10 + turn) % len(cycle)],
          "extract_date": DELIVERY_DAYS[0]}
@@ -208,16 +220,17 @@ def fx_rates(draw: st.DrawFn) -> list[Row]:
     ]  # fmt: skip
 
 
+NO_CHANGES = st.just(())
+TRIES = 250  # to make a failing example smaller: a minute or two
 deleted = st.sampled_from([False, False, False, None, True])
 
 
 @st.composite
-def examples(draw: st.DrawFn) -> Example:
-    """A company of up to six accounts and everything they do, and an as-of date."""
-    lake = {
+def companies(draw: st.DrawFn) -> Lake:
+    """A company of up to six accounts and everything they do."""
+    return {
         "accounts": draw(account_snapshots()),
         "subscriptions": draw(subscription_snapshots()),
-        "fx_rates": draw(fx_rates()),
         "invoices": draw(
             rows(5, invoice_id=st.sampled_from("IJKLM"), account_id=accounts, issued_at=moments,
                  amount=st.sampled_from(AMOUNTS), currency=st.sampled_from(CURRENCIES),
@@ -243,21 +256,97 @@ def examples(draw: st.DrawFn) -> Example:
         ),
         "events": [row for burst in draw(st.lists(bursts(), max_size=4)) for row in burst],
     }  # fmt: skip
-    return Example(numbered(lake), draw(st.sampled_from(AS_OF_DAYS)))
 
 
-def search(check: Callable[[Example], None], count: int) -> None:
-    """Tries `check` on `count` companies, the same ones every time; a failing one is shrunk."""
+@st.composite
+def examples(draw: st.DrawFn, together: int, changes: st.SearchStrategy) -> Example:
+    """As many companies as `together` says, as one; they share exchange rates and the as-of date."""
+    drawn = [draw(companies()) for _ in range(together)]
+    one = drawn[0] if together == 1 else side_by_side(drawn)
+    lake = as_ingested(numbered({**one, "fx_rates": draw(fx_rates())}))
+    return Example(lake, draw(st.sampled_from(AS_OF_DAYS)), tuple(draw(changes)))
+
+
+def side_by_side(lakes: list[Lake]) -> Lake:
+    """One lake of several, each with identifiers and regions of its own."""
+
+    def own(row: Row, number: int) -> Row:
+        return {**row, **{name: f"{number}{row[name]}" for name in OWN if row.get(name) is not None}}
+
+    return {name: [own(row, n) for n, lake in enumerate(lakes) for row in lake[name]] for name in lakes[0]}
+
+
+def search(
+    check: Callable[[Example], None], count: int, together: int = 1, changes: st.SearchStrategy = NO_CHANGES
+) -> None:
+    """Tries `check` on `count` companies, `together` of them at a time, the same ones every time.
+
+    Raises what the first failing one raises, once it has been made smaller in so many TRIES, with that example as a
+    note.
+    """
+    failing: list[Example] = []
     effort = settings(
-        max_examples=count, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+        max_examples=count // together + 1,  # Hypothesis begins with the company that does nothing
+        derandomize=True,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate],  # a run is too slow for its way of shrinking
     )
 
     @effort
-    @given(examples())
+    @given(examples(together, changes))
     def each(example: Example) -> None:
-        check(example)
+        if not failing and failure_of(check, example):
+            failing.append(example)
 
     each()
+    if failing:
+        smallest = shrunk(failing[0], partial(failure_of, check))
+        failure = failure_of(check, smallest)
+        failure.add_note(f"failing example: {smallest!r}")
+        raise failure
+
+
+def failure_of(check: Callable[[Example], None], example: Example) -> Exception | None:
+    try:
+        check(example)
+    except Exception as failure:
+        return failure
+    return None
+
+
+def shrunk(example: Example, fails: Callable[[Example], Any], tries: int = TRIES) -> Example:
+    """A part of the example that still fails: fewer changes, and fewer rows. Its rates stay, each day needs one."""
+    left = iter(range(tries))
+    example = replace(example, changes=_fewest(example.changes, lambda c: fails(replace(example, changes=c)), left))
+    kept = {"fx_rates": example.lake.get("fx_rates", [])}
+    units = [(name, row) for name, found in example.lake.items() if name not in kept for row in found]
+    units.sort(key=lambda unit: _company_of(unit[1]))
+
+    def with_rows(some: Sequence[tuple[str, Row]]) -> Example:
+        return example.with_lake({n: [row for name, row in some if name == n] for n in example.lake} | kept)
+
+    return with_rows(_fewest(units, lambda some: fails(with_rows(some)), left))
+
+
+def _fewest(units: Sequence[Any], fails: Callable[[Sequence[Any]], Any], left: Iterator[int]) -> Sequence[Any]:
+    """What is left of the units when halves, quarters, ... and single ones were left out as long as it fails."""
+    size = len(units)
+    while size := size // 2 if size > 1 else 0:
+        start = 0
+        while start < len(units) and next(left, None) is not None:
+            fewer = [*units[:start], *units[start + size :]]
+            if fails(fewer):
+                units = fewer
+            else:
+                start += size
+    return units
+
+
+def _company_of(row: Row) -> str:
+    """Rows of one company of several stand together, so that a half is some of the companies."""
+    return next((str(row[name]) for name in OWN if row.get(name) is not None), "")[:1]
 
 
 def numbered(lake: Lake) -> Lake:
@@ -266,6 +355,42 @@ def numbered(lake: Lake) -> Lake:
         extract: [{**row, "_file": "part.csv", "_row": number} for number, row in enumerate(given, 1)]
         for extract, given in lake.items()
     }
+
+
+def as_ingested(lake: Lake) -> Lake:
+    """Without what ingestion supersedes: of a delta's key in one delivery the newest row stays, else the last line."""
+    return {name: once_per_delivery(rows, KEYS[name]) if name in KEYS else rows for name, rows in lake.items()}
+
+
+def once_per_delivery(rows: list[Row], key: Callable[[Row], Any]) -> list[Row]:
+    newest: dict[Any, Row] = {}
+    for row in rows:
+        rival = newest.get((row["extract_date"], key(row)))
+        if rival is None or _age(rival) <= _age(row):
+            newest[row["extract_date"], key(row)] = row
+    kept = {id(row) for row in newest.values()}
+    return [row for row in rows if id(row) in kept]
+
+
+def _age(row: Row) -> tuple:
+    return row.get("updated_at") or dt.datetime.min, row["_file"], row["_row"]
+
+
+def _event(row: Row) -> tuple:
+    """The key of an event: without an id it is the whole row."""
+    if row.get("event_id") is not None:
+        return row["occurred_at"].date(), row["event_id"]
+    return tuple(sorted((name, str(value)) for name, value in row.items() if name[0] != "_"))
+
+
+KEYS: dict[str, Callable[[Row], Any]] = {
+    "invoices": itemgetter("invoice_id"),
+    "onboarding_steps": itemgetter("account_id", "step", "completed_at"),
+    "support_tickets": itemgetter("ticket_id"),
+    "survey_responses": itemgetter("response_id"),
+    "events": _event,
+    "fx_rates": itemgetter("currency", "rate_date"),
+}
 
 
 def as_company(lake: Lake, as_of: dt.date) -> Company:

@@ -15,10 +15,10 @@ AS_OF = "2025-12-31"
 
 
 class Book:
-    """Accounts and subscriptions of several examples; the region of an account is its example."""
+    """Accounts, subscriptions and responses of several examples; the region of an account is its example."""
 
     def __init__(self):
-        self.accounts, self.subscriptions = [], []
+        self.accounts, self.subscriptions, self.responses = [], [], []
 
     def account(self, example: str) -> str:
         account_id = f"{example}-{len(self.accounts):04}"
@@ -32,6 +32,16 @@ class Book:
             {"subscription_id": f"S{len(self.subscriptions):05}", "account_id": account_id, "amount": amount,
              "start_date": start, "end_date": end, **given, **columns}
         )  # fmt: skip
+
+    def answers(self, example: str, survey: str, counts: dict[int, int]) -> None:
+        """Responses in February 2025: so many of each score, every one of another contact."""
+        account_id = self.account(example)
+        for score in (score for score, count in counts.items() for _ in range(count)):
+            number = f"{len(self.responses):04}"
+            self.responses.append(
+                {"response_id": f"R{number}", "account_id": account_id, "contact_id": f"C{number}", "survey": survey,
+                 "score": score, "responded_at": "2025-02-10 12:00:00"}
+            )  # fmt: skip
 
     def steps(self, example: str, *amounts) -> None:
         """An account that pays these amounts in the months from 2025-01 on; 0 is a month without a subscription."""
@@ -62,10 +72,17 @@ def book() -> Book:
     b.item(gold, 60, "2025-09-05", plan="Silver")
     b.item(b.account("5"), 100, "2025-01-01")
     b.item(b.account("5"), 100, "2025-01-01", "2025-03-01")
+    both = b.account("6")
+    for product, before, after in [("A", 24, 12), ("B", 12, 24)]:
+        b.item(both, before, "2025-01-01", "2025-02-15", product=product)
+        b.item(both, after, "2025-02-15", product=product)
     for start in range(20):  # 20 customers of 100 at every month's opening, one of them leaves, one comes
         b.item(b.account("7"), 100, "2024-12-01", f"2025-{start + 1:02}-15" if start < 12 else "")
     for month in range(12):
         b.item(b.account("7"), 100, f"2025-{month + 1:02}-20")
+    b.answers("8 counts", "nps", {10: 120, 9: 80, 8: 60, 7: 40, 6: 50, 0: 50})
+    b.answers("8 shares", "nps", {9: 40, 7: 35, 6: 25})
+    b.answers("9", "csat", {5: 42, 4: 32, 3: 10, 2: 9, 1: 14})
     for number in range(800):
         b.item(b.account("10a"), 10, "2025-01-01", "2025-02-10" if number < 24 else "")
     for number in range(900):
@@ -82,6 +99,7 @@ def examples(tmp_path_factory) -> Company:
     company, b = Company(Settings(home=tmp_path_factory.mktemp("examples"))), book()
     company.deliver("crm/accounts", AS_OF, b.accounts)
     company.deliver("crm/subscriptions", AS_OF, b.subscriptions)
+    company.deliver("crm/survey_responses", AS_OF, b.responses)
     company.night()
     return company
 
@@ -136,6 +154,13 @@ def test_5_a_cancellation_counts_when_it_takes_effect(examples):
     assert month(examples, "kpi_churn", "5", "2025-03")["customer_churn_rate"] == 0.5
 
 
+def test_6_an_upsell_that_another_product_takes_back(examples):
+    mrr, expansion = (month(examples, table, "6", "2025-02") for table in ("kpi_mrr", "kpi_expansion"))
+    assert (mrr["opening_mrr"], mrr["closing_mrr"], mrr["expansion_mrr"], mrr["contraction_mrr"]) == (36, 36, 0, 0)
+    assert (expansion["upsold_customers"], expansion["upsell_rate"], expansion["upsell_mrr"]) == (1, 1, 12)
+    assert (expansion["cross_sold_customers"], expansion["cross_sell_mrr"]) == (0, 0)
+
+
 def test_7_ltv(examples, tmp_path):
     ltv = month(examples, "kpi_ltv", "7", "2025-12")
     assert (ltv["arpa"], ltv["churn_rate_12m"], ltv["ltv_status"]) == (100, 0.05, "ok")
@@ -148,6 +173,18 @@ def test_7_ltv(examples, tmp_path):
     with_margin = Company(settings)
     with_margin.night()
     assert month(with_margin, "kpi_ltv", "7", "2025-12")["ltv"] == pytest.approx(1600, rel=1e-12)
+
+
+def test_8_nps(examples):
+    counts, shares = (month(examples, "kpi_satisfaction", f"8 {of}", "2025-02") for of in ("counts", "shares"))
+    assert (counts["promoters"], counts["passives"], counts["detractors"]) == (200, 100, 100)
+    assert (counts["nps"], shares["nps"]) == (25, 15)
+
+
+def test_9_csat(examples):
+    csat = month(examples, "kpi_satisfaction", "9", "2025-02")
+    assert (csat["csat_satisfied"], csat["csat_responses"]) == (74, 107)
+    assert round(100 * csat["csat_rate"], 2) == 69.16
 
 
 def test_10_churn_and_retention_rates(examples):

@@ -15,6 +15,6 @@ rates as (
 
 select i.invoice_id, i.account_id, i.kind, i.issued_on,
     case when i.amount < 0 then -1 else 1 end
-        * {{ converted(money_from_ten_thousandths(half_up_ratio(whole_units("abs(i.amount)", 6), 100)), "i.currency", "r.rate", "i.issued_on") }} as amount
+        * {{ converted("abs(i.amount)", "i.currency", "r.rate", "i.issued_on", scale=6) }} as amount
 from issued i
 left join rates r on r.currency = i.currency and r.issued_on = i.issued_on

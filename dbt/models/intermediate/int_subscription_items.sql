@@ -4,7 +4,7 @@ with items as (
         s.billing_interval_count * case s.billing_interval
             when 'month' then 1 when 'quarter' then 3 when 'half_year' then 6 else 12 end as months
     from {{ ref("stg_crm__subscriptions") }} s
-    where s.billing_interval <> 'one_off'
+    where (s.billing_interval <> 'one_off' or s.is_trial)
         and s.start_date <= {{ as_of() }}
         and (s.end_date is null or s.end_date > s.start_date)
         and s.account_id not in (select account_id from {{ ref("int_accounts") }} where is_test)

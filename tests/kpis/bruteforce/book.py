@@ -173,17 +173,18 @@ def _items(rows: Iterable[Row]) -> dict[str, list[Item]]:
     for row in rows:
         is_recurring = row.get("billing_interval") != "one_off"
         is_trial = bool(row.get("is_trial"))
+        monthly = monthly_amount(row)
         item = Item(
             account=row["account_id"],
             plan=row.get("plan") or UNKNOWN,
             product=row.get("product") or UNKNOWN,
             quantity=row.get("quantity") or 0,
-            monthly=monthly_amount(row),
+            monthly=monthly,
             currency=row.get("currency"),
             start=row["start_date"],
             end=row.get("end_date"),
             is_trial=is_trial,
-            is_free=is_recurring and not is_trial and row["amount"] == 0,
+            is_free=is_recurring and not is_trial and monthly == 0,
         )
         items.setdefault(item.account, []).append(item)
     return items

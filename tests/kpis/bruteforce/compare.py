@@ -21,7 +21,8 @@ def assert_tables_equal(
     problems = [f"missing row {_named(key, k)}" for k in wanted if k not in found]
     problems += [f"unexpected row {_named(key, k)}" for k in found if k not in wanted]
     for k in wanted.keys() & found.keys():
-        problems += _differing_cells(_named(key, k), wanted[k], found[k], ratio_tolerance)
+        if wanted[k] != found[k]:
+            problems += _differing_cells(_named(key, k), wanted[k], found[k], ratio_tolerance)
     if problems:
         more = f"\n... and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
         raise AssertionError("\n".join([f"{len(problems)} differences", *sorted(problems)[:SHOWN]]) + more)

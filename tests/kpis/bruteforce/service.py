@@ -34,11 +34,15 @@ def support_table(book: Book, segments: Segments) -> list[Row]:
 
 
 def satisfaction_table(book: Book, segments: Segments) -> list[Row]:
-    """The rows of kpi_satisfaction: from the first period with a response; survey_topic is one more dimension."""
-    first = min((response["responded_at"].date() for response in book.responses), default=None)
+    """The rows of kpi_satisfaction: from the first period with a response; survey_topic is one more dimension.
+
+    A response that names no survey is none.
+    """
+    responses = [response for response in book.responses if response["survey"] in ("nps", "csat")]
+    first = min((response["responded_at"].date() for response in responses), default=None)
 
     def in_period(period: Period) -> Iterable[tuple[list[Segment], Row]]:
-        within = [r for r in book.responses if period.start <= r["responded_at"].date() <= period.end]
+        within = [r for r in responses if period.start <= r["responded_at"].date() <= period.end]
         counted = [r for r in within if r["survey"] == "csat"] + _latest_per_contact(within)
         for response in counted:
             account_segments = segments.published(segments.in_period(response.get("account_id"), period))
