@@ -10,7 +10,7 @@ import pytest
 from bruteforce import MissingRate
 from inprocess import unusual_project
 from oracle import assert_same_tables, recomputed
-from random_companies import Example, numbered, search
+from random_companies import Example, numbered, search, with_a_rate_of
 
 
 def every_cell_agrees(example: Example) -> None:
@@ -35,15 +35,6 @@ def test_a_response_that_names_no_survey_counts_nowhere():
     assert topics == {"all", "(unknown)", "csat"}
 
 
-def with_a_rate_of(rate_date: str | None) -> Example:
-    """As of 2024-03-31, 100 dollars a month from 2024-03-05 on, and at most one exchange rate."""
-    delivered = {"extract_date": dt.date(2024, 3, 31), "currency": "USD"}
-    subscription = {"subscription_id": "S0", "account_id": "A0", "amount": 100, "start_date": dt.date(2024, 3, 5)}
-    rates = [{"rate_date": dt.date.fromisoformat(rate_date), "rate": Decimal("0.9")}] if rate_date else []
-    lake = {"subscriptions": [{**subscription, **delivered}], "fx_rates": [{**rate, **delivered} for rate in rates]}
-    return Example(numbered(lake), delivered["extract_date"])
-
-
 @pytest.mark.parametrize("rate_date", [None, "2024-03-20", "2024-04-01"])
 def test_an_amount_without_a_rate_of_its_day_is_refused(rate_date):
     example = with_a_rate_of(rate_date)
@@ -56,3 +47,16 @@ def test_an_amount_without_a_rate_of_its_day_is_refused(rate_date):
 @pytest.mark.parametrize("rate_date", ["2024-03-21", "2024-03-31"])
 def test_a_rate_serves_for_ten_days(rate_date):
     every_cell_agrees(with_a_rate_of(rate_date))
+
+
+def test_a_failing_example_is_shrunk_to_the_rows_that_matter():
+    def check(example: Example) -> None:
+        trials = [row for row in example.lake["subscriptions"] if row["is_trial"]]
+        refunds = [row for row in example.lake["invoices"] if row["kind"] == "refund"]
+        assert not trials or not refunds, "a trial and a refund"
+
+    with pytest.raises(AssertionError, match="a trial and a refund") as failure:
+        search(check, 100, together=5)
+    (note,) = failure.value.__notes__
+    shown = [line.split(":")[0].strip() for line in note.splitlines()[1:]]
+    assert [extract for extract in shown if extract != "fx_rates"] == ["subscriptions", "invoices"]
