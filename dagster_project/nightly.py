@@ -23,6 +23,7 @@ from zoneinfo import ZoneInfo
 from dagster_project import transformation
 from dagster_project.extracts import contract as contracts_module
 from dagster_project.extracts import ingest as ingest_module
+from dagster_project.progress import WARNING
 from dagster_project.publishing import allow_list, candidate, release
 from dagster_project.quality import raw as raw_gate
 from dagster_project.quality.audit import audit
@@ -156,7 +157,13 @@ def raw_report(night: Night, progress: Progress = silent) -> AuditReport:
         accounting(night),
         EXPECTATIONS / "raw",
         targets=[asdict(target) for target in load_targets(night.settings)],
+        engine=night.settings.engine,
+        progress=progress,
     )
+    for result in report.results:
+        if result.severity == "warning" and not result.success:
+            told = f"expected {report.guidance[result.key].expected}; found {result.observed_value}"
+            progress(f"{WARNING}{result.suite}: {told}")
     _keep(_raw_audit_file(night.settings), report.results)
     _set_done(night, "the raw gate", report.is_accepted)
     return report
@@ -214,8 +221,8 @@ def build_candidate(night: Night, progress: Progress = silent) -> candidate.Cand
     Raises QualityGateRefused where the marts are not of a complete transformation of today's deliveries.
     """
     _require_done(night, "the transformation")
-    progress("building the candidate")
     tables = allow_list.published_tables(transformation.prepared_manifest(night.settings))
+    progress(f"building the candidate: {len(tables)} tables")
     rows = accounting(night)
     return candidate.build_candidate(night.settings, tables, _identity(night, rows), rows, _quality_so_far(night))
 
@@ -231,7 +238,7 @@ def candidate_report(night: Night, progress: Progress = silent) -> AuditReport:
     """The outcome of the publish gate, recorded beside the candidate; the caller refuses, and so does `publish`."""
     progress("auditing the candidate")
     found = candidate.candidate_of(night.settings)
-    report = audit(found.database, EXPECTATIONS / "published")
+    report = audit(found.database, EXPECTATIONS / "published", engine=night.settings.engine, progress=progress)
     release.record_audit(
         found,
         {

@@ -90,6 +90,15 @@ class Settings(BaseSettings):
         return self.home / "published"
 
     @property
+    def engine(self) -> dict[str, str]:
+        """What a DuckDB connection may take of the machine, and where it puts what exceeds that: its configuration."""
+        given = {"threads": self.threads, "memory_limit": self.memory_limit}
+        return {
+            "temp_directory": str(self.home / "warehouse" / "spill"),
+            **{name: str(value) for name, value in given.items() if value},
+        }
+
+    @property
     def contracts_folder(self) -> Path:
         """The folder of extract contracts that `contracts` names.
 

@@ -240,9 +240,10 @@ def _node_result(result: Any) -> NodeResult:
 
 def _progress_of(progress: Callable[[str], None]) -> Callable[[Any], None]:
     def listen(event: Any) -> None:
-        if event.info.name in ("LogModelResult", "LogSeedResult"):
+        if event.info.name == "LogStartLine":
             info = event.data
-            progress(f"{info.node_info.node_name} ({info.index} of {info.total})")
+            doing = "testing" if info.node_info.resource_type == "test" else "building"
+            progress(f"{doing} {info.node_info.node_name} ({info.index} of {info.total})")
         elif event.info.name == "JinjaLogInfo":  # a macro telling how far a long model is
             progress(event.data.msg)
 

@@ -11,6 +11,7 @@ from dagster_project.defs.ingest import DELIVERIES
 from dagster_project.defs.publish import CANDIDATE
 from dagster_project.defs.resources import NightResource
 from dagster_project.extracts.contract import load_contracts
+from dagster_project.progress import paced
 from dagster_project.quality.results import AuditReport, Guidance, QualityResult
 from dagster_project.quality.suites import SQL_EXPECTATION, Planned, Suite, read_suite, suite_names, suite_path
 from dagster_project.settings import EXPECTATIONS, load_settings
@@ -85,7 +86,8 @@ def gate(name: str, specs: dict[tuple, dg.AssetCheckSpec], audit: Audit) -> dg.A
 
     @dg.multi_asset_check(name=name, specs=list(specs.values()), can_subset=True)
     def run_gate(context: dg.AssetCheckExecutionContext, night: NightResource) -> Iterator[dg.AssetCheckResult]:
-        report = audit(night.night(), context.log.info)
+        with paced(context.log.info) as progress:
+            report = audit(night.night(), progress)
         selected = context.selected_asset_check_keys
         for result in report.results:
             spec = specs.get(result.key)

@@ -13,6 +13,7 @@ from dagster_project.extracts.contract import Contract, load_contracts
 from dagster_project.extracts.lake import read_records
 from dagster_project.extracts.landing import find_deliveries
 from dagster_project.extracts.records import DeliveryRecord
+from dagster_project.progress import paced
 from dagster_project.settings import load_business_settings, load_settings
 
 NIGHTLY = "nightly"  # the job that takes everything pending, whatever partition it is started with
@@ -55,7 +56,8 @@ def extract_assets(contracts: dict[str, Contract], partitions: dg.DailyPartition
         days = _chosen_days(context)
         pairs = _pending(one, chosen, days)
         before = read_records(one.settings, one.contracts)
-        report = nightly.read_deliveries(one, context.log.info, only=pairs)
+        with paced(context.log.info) as progress:
+            report = nightly.read_deliveries(one, progress, only=pairs)
         after = read_records(one.settings, one.contracts)
         is_all = days is None and chosen == set(names.values())
         refusals = report.refusals if is_all else _refusals(after, pairs)

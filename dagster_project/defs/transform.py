@@ -9,6 +9,7 @@ from dagster_dbt import DagsterDbtTranslator, dbt_assets
 
 from dagster_project import nightly, transformation
 from dagster_project.defs.resources import NightResource
+from dagster_project.progress import paced
 from dagster_project.settings import load_settings
 from dagster_project.transformation import NodeResult
 
@@ -35,7 +36,8 @@ def model_assets(manifest: Path) -> dg.AssetsDefinition:
     )
     def transform(context: dg.AssetExecutionContext, night: NightResource):
         one = night.night()
-        results = nightly.build_models(one, context.log.info)
+        with paced(context.log.info) as progress:
+            results = nightly.build_models(one, progress)
         rows = transformation.row_counts(one.settings, [result.name for result in results])
         keys = {spec.metadata[UNIQUE_ID]: spec.key for spec in context.assets_def.specs}
         checks = {spec.metadata[UNIQUE_ID]: spec for spec in context.assets_def.check_specs}

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain, groupby
 
 import duckdb
@@ -60,13 +61,14 @@ def ingest(
             if (as_of is None or one.extract_date <= as_of)
             and (only is None or (one.extract, one.extract_date) in only)
         ]
-        read = 0
-        job = _Job(con, settings, business, contracts, records)
+        read = rows = 0
+        job = _Job(con, settings, business, contracts, records, progress)
         for position, record in job.run(wanted):
             records[record.extract, record.extract_date] = record
-            read += 1
+            read, rows = read + 1, rows + record.delivered_rows
             progress(f"{_told(record)} ({position:,} of {len(wanted):,} deliveries)")
     lake.clear_work(settings)
+    progress(f"read {read:,} of {len(wanted):,} deliveries: {rows:,} rows" if read else "no new deliveries")
     return replace(_report(contracts, business, records, deliveries, as_of), read=read)
 
 
@@ -133,14 +135,11 @@ def _connection(settings: Settings) -> duckdb.DuckDBPyConnection:
     work = lake.work_folder(settings)
     work.mkdir(parents=True)
     config = {
+        **settings.engine,
         "temp_directory": str(work / "spill"),
         "autoinstall_known_extensions": "false",
         "autoload_known_extensions": "false",
     }
-    if settings.threads:
-        config["threads"] = str(settings.threads)
-    if settings.memory_limit:
-        config["memory_limit"] = settings.memory_limit
     con = duckdb.connect(config=config)
     con.execute("set global TimeZone = 'UTC'")
     return con
@@ -180,22 +179,25 @@ class _Job:
     business: BusinessSettings
     contracts: dict[str, Contract]
     records: Records
+    progress: Callable[[str], None]
 
     def run(self, deliveries: list[Delivery]) -> Iterator[tuple[int, DeliveryRecord]]:
         """New records of those deliveries about which anything changed, with their positions, in order.
 
         Deliveries that are compared with the one before are read one after the other; several of the others at a time.
         """
+        total = len(deliveries)
         with ThreadPoolExecutor(self.settings.threads or os.cpu_count()) as pool:
             position = 0
             for extract, group in groupby(deliveries, key=lambda one: one.extract):
                 mine, contract = list(group), self.contracts[extract]
+                places = {one.extract_date: place for place, one in enumerate(mine, position + 1)}
+                reading = partial(self._read, places, total)
                 if contract.mode == "snapshot" or contract.limits.compares:
-                    read = chain.from_iterable(self._read([task]) for task in map(self._task, mine) if task)
+                    read = chain.from_iterable(reading([task]) for task in map(self._task, mine) if task)
                 else:
                     tasks = [task for task in pool.map(self._task, mine) if task]
-                    read = chain.from_iterable(pool.map(self._read, together.batches(tasks)))
-                places = {one.extract_date: place for place, one in enumerate(mine, position + 1)}
+                    read = chain.from_iterable(pool.map(reading, together.batches(tasks)))
                 for record in read:
                     yield places[record.extract_date], record
                 position += len(mine)
@@ -217,7 +219,11 @@ class _Job:
             return None
         return Task(delivery, contract, files, previous, earlier, zones, reading)
 
-    def _read(self, tasks: list[Task]) -> list[DeliveryRecord]:
+    def _read(self, places: dict[dt.date, int], total: int, tasks: list[Task]) -> list[DeliveryRecord]:
+        days = [task.delivery.extract_date for task in tasks]
+        megabytes = sum(file.size for task in tasks for file in task.files) / 1e6
+        what = f"{tasks[0].delivery.extract} {days[0]}{f' to {days[-1]}' if len(days) > 1 else ''}"
+        self.progress(f"reading {what}, {megabytes:,.1f} MB ({places[days[-1]]:,} of {total:,} deliveries)")
         with self.con.cursor() as session:  # temporary tables are its own
             records = together.read_together(session, self.settings, tasks) if len(tasks) > 1 else {}
             for index, task in enumerate(tasks):
@@ -270,8 +276,12 @@ def _told(record: DeliveryRecord) -> str:
     name = f"{record.extract} {record.extract_date}"
     if record.refusal:
         return record.refusal
-    quarantined = sum(row.quarantined_rows for row in record.rows)
-    return f"{name}: {record.accepted_rows:,} rows" + (f", {quarantined:,} quarantined" if quarantined else "")
+    fates = {
+        "quarantined": sum(row.quarantined_rows for row in record.rows),
+        "superseded": sum(row.superseded_rows for row in record.rows),
+    }
+    told = [f"{record.accepted_rows:,} rows", *(f"{count:,} {fate}" for fate, count in fates.items() if count)]
+    return f"{name}: {', '.join(told)}"
 
 
 # the report

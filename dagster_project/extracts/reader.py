@@ -17,6 +17,7 @@ from dagster_project.extracts.scan import DeliveryRefused, Lines, read_header, s
 from dagster_project.extracts.sql import literal
 
 LONGEST_LINE = 16 << 20  # bytes
+BUFFER = 2 * LONGEST_LINE  # without being told, DuckDB takes 16 of the longest lines at a time
 
 
 @dataclass(frozen=True)
@@ -189,7 +190,7 @@ def csv_scan(
     return (
         f"read_csv({files}, columns = {{{struct}}}, auto_detect = false, header = {header}, "
         f"delim = {literal(delimiter)}, quote = '\"', escape = '\"', nullstr = '', strict_mode = {strict}, "
-        f"max_line_size = {LONGEST_LINE}{', ' * bool(more)}{more})"
+        f"max_line_size = {LONGEST_LINE}, buffer_size = {BUFFER}{', ' * bool(more)}{more})"
     )
 
 
@@ -234,7 +235,7 @@ def _load_lines(con: duckdb.DuckDBPyConnection, table: str, path: Path) -> int |
         return con.execute(
             f"""create or replace temp table {table} as select line from read_csv({literal(str(path))},
                 columns = {{'line': 'VARCHAR'}}, auto_detect = false, header = false, delim = chr(1),
-                quote = '', escape = '', nullstr = '', max_line_size = {LONGEST_LINE})"""
+                quote = '', escape = '', nullstr = '', max_line_size = {LONGEST_LINE}, buffer_size = {BUFFER})"""
         ).fetchone()[0]
     except duckdb.InvalidInputException:
         return None

@@ -86,6 +86,10 @@ class DeliveryRecord:
     days: tuple[tuple[dt.date, int], ...] = ()
 
     @property
+    def delivered_rows(self) -> int:
+        return sum(row.delivered_rows for row in self.rows)
+
+    @property
     def accepted_rows(self) -> int:
         return sum(row.accepted_rows for row in self.rows)
 

@@ -101,7 +101,7 @@ def build_candidate(
     shutil.rmtree(candidate.folder, ignore_errors=True)
     candidate.folder.mkdir(parents=True)
     previous = identity.previous_release_id
-    with duckdb.connect() as connection:
+    with duckdb.connect(config=settings.engine) as connection:
         connection.execute(f"attach '{settings.warehouse}' as warehouse (read_only)")
         connection.execute(f"attach '{candidate.database}' as candidate (storage_version '{STORAGE_VERSION}')")
         for table in tables:

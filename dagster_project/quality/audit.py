@@ -10,7 +10,7 @@ import datetime as dt
 import hashlib
 import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -72,24 +72,32 @@ def audit(
     *,
     tables: Mapping[str, str] | None = None,
     expected_tables: Iterable[str] | None = None,
+    engine: Mapping[str, str] | None = None,
+    progress: Callable[[str], None] = lambda line: None,
 ) -> AuditReport:
     """Run the suites of `suites_folder` on the DuckDB file `database`, which is only read.
 
     `tables` maps suite names (`raw/crm/accounts`) to tables and says which suites to run; without it every suite
     of the folder runs on the table of its file's name. `expected_tables` must each exist and have a suite;
-    without it (and without `tables`) these are all tables and views of the file.
+    without it (and without `tables`) these are all tables and views of the file. `engine` configures the DuckDB
+    connections, as their memory limit.
 
     A gate that refuses is a report, not an exception. Raises FileNotFoundError for a missing file and
     duckdb.Error for one that is no DuckDB file or is held by a writer.
     """
     before = sha256_of(database)
-    found = _tables_of(database)
+    found = _tables_of(database, dict(engine or {}))
     plan = dict(tables) if tables is not None else {n: n.rsplit("/", 1)[-1] for n in suite_names(suites_folder)}
     if expected_tables is None:
         expected_tables = [] if tables is not None else found
     suites, judgements = _read_suites(suites_folder, plan)
     judgements += _without_suite(suites_folder.name, set(expected_tables) - set(plan.values()), found)
-    outcomes = _evaluate(database, [s for s in suites if _unusable(s, found) is None])
+    outcomes = _evaluate(
+        database,
+        [s for s in suites if s.planned and _unusable(s, found) is None],
+        dict(engine or {}),
+        lambda suite, told: progress(f"auditing {suite.table}: {found[suite.table].rows:,} rows {told}"),
+    )
     for suite in suites:
         judgements += _judge_suite(suite, found, outcomes.get(suite.name, {}))
     after = sha256_of(database)
@@ -104,9 +112,9 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _tables_of(database: Path) -> dict[str, _Table]:
+def _tables_of(database: Path, engine: dict[str, str]) -> dict[str, _Table]:
     """Every table and view of schema main with its rows."""
-    with duckdb.connect(str(database), read_only=True) as connection:
+    with duckdb.connect(str(database), read_only=True, config=engine) as connection:
         names = connection.execute(
             "select table_name from information_schema.tables where table_schema = 'main' order by 1"
         ).fetchall()
@@ -152,9 +160,11 @@ def _unusable(suite: Suite, found: Mapping[str, _Table]) -> str | None:
     return found[suite.table].problem
 
 
-def _evaluate(database: Path, suites: list[Suite]) -> dict[str, dict[int, _Outcome]]:
+def _evaluate(
+    database: Path, suites: list[Suite], engine: dict[str, str], tell: Callable[[Suite, str], None]
+) -> dict[str, dict[int, _Outcome]]:
     """Outcomes by suite name and position of the expectation in its file; a left-out result has no entry."""
-    if not any(suite.planned for suite in suites):
+    if not suites:
         return {}
     gx = _great_expectations()
     context = gx.get_context(mode="ephemeral")
@@ -165,11 +175,15 @@ def _evaluate(database: Path, suites: list[Suite]) -> dict[str, dict[int, _Outco
         kwargs={
             "isolation_level": "AUTOCOMMIT",
             "skip_autocommit_rollback": True,
-            "connect_args": {"read_only": True},
+            "connect_args": {"read_only": True, "config": engine},
         },
     )
     try:
-        return {suite.name: _validate(gx, source, suite) for suite in suites if suite.planned}
+        outcomes = {}
+        for number, suite in enumerate(suites, 1):
+            tell(suite, f"({number} of {len(suites)} tables)")
+            outcomes[suite.name] = _validate(gx, source, suite)
+        return outcomes
     finally:
         # It holds two engines. A connection left open would keep the old snapshot of a file that is renamed later.
         source.get_execution_engine().close()

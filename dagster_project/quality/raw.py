@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import datetime as dt
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -84,11 +84,13 @@ def raw_audit(
     deliveries: Iterable[Mapping[str, Any]],
     suites_folder: Path,
     targets: Iterable[Mapping[str, Any]] = (),
+    engine: Mapping[str, str] | None = None,
+    progress: Callable[[str], None] = lambda line: None,
 ) -> AuditReport:
     """Audit what dbt is about to read: deliveries up to `as_of`, of snapshots only the newest, and the targets.
 
     `deliveries` are rows of the accounting (keys of ACCOUNTING_COLUMNS), `targets` have the keys of TARGET_COLUMNS.
-    An extract without a suite is a warning.
+    An extract without a suite is a warning. `engine` configures the DuckDB connections, as their memory limit.
     """
     extracts = sorted(extracts, key=lambda extract: extract.name)
     suites = {f"{suites_folder.name}/{e.name}": e.view for e in extracts}
@@ -97,7 +99,7 @@ def raw_audit(
     with tempfile.TemporaryDirectory(prefix="keizoku-raw-") as folder:
         database = Path(folder) / "raw.duckdb"
         build_scratch(database, lake, extracts, as_of, deliveries, targets)
-        report = audit(database, suites_folder, tables=tables)
+        report = audit(database, suites_folder, tables=tables, engine=engine, progress=progress)
     return _with_warnings(report, sorted(set(suites) - set(present)))
 
 

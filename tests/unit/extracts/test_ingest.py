@@ -405,7 +405,7 @@ def test_the_same_bytes_again_do_nothing_and_report_the_same(company):
     inodes = {path: path.stat().st_ino for path in state(company)}
     told: list[str] = []
     second = company.ingest(progress=told.append)
-    assert (first.read, second.read, told) == (3, 0, [])
+    assert (first.read, second.read, told) == (3, 0, ["no new deliveries"])
     assert (second.deliveries, second.findings, second.refusals) == (first.deliveries, first.findings, first.refusals)
     assert {path: path.stat().st_ino for path in state(company)} == inodes
 
@@ -513,8 +513,11 @@ def test_progress_tells_what_is_read(company):
     told: list[str] = []
     company.ingest(progress=told.append)
     assert told == [
+        "reading crm/accounts 2024-03-31, 0.0 MB (1 of 2 deliveries)",
         "crm/accounts 2024-03-31: 2 rows (1 of 2 deliveries)",
+        "reading crm/subscriptions 2024-03-31, 0.0 MB (2 of 2 deliveries)",
         "crm/subscriptions 2024-03-31: 2 rows (2 of 2 deliveries)",
+        "read 2 of 2 deliveries: 4 rows",
     ]
 
 
