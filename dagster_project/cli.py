@@ -16,6 +16,7 @@ from rich.table import Table
 
 from dagster_project.settings import (
     ConfigurationError,
+    DiskFull,
     LockHeld,
     QualityGateRefused,
     Settings,
@@ -23,7 +24,7 @@ from dagster_project.settings import (
     load_settings,
 )
 
-EXIT_CODES = {ConfigurationError: 2, QualityGateRefused: 3, LockHeld: 4}
+EXIT_CODES = {DiskFull: 1, ConfigurationError: 2, QualityGateRefused: 3, LockHeld: 4}
 
 
 class ExitCodes(click.Group):
@@ -34,7 +35,7 @@ class ExitCodes(click.Group):
             return super().invoke(context)
         except tuple(EXIT_CODES) as error:
             click.echo(f"keizoku: {error}", err=True)
-            if isinstance(error, QualityGateRefused):
+            if isinstance(error, QualityGateRefused | DiskFull):
                 click.echo(_still_served(), err=True)
             context.exit(EXIT_CODES[type(error)])
 
@@ -207,8 +208,9 @@ def run() -> None:
     """The command as the shell starts it.
 
     After an error it leaves without the interpreter's shutdown, in which DuckDB's binding prints pages about what the
-    error still holds.
+    error still holds, and Python a warning about what dbt's did not get to free.
     """
+    os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker:UserWarning")
     code = 1
     try:
         main()

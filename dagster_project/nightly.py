@@ -9,16 +9,20 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import re
+import shutil
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
-from functools import cached_property
+from functools import cached_property, wraps
 from itertools import chain
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
+
+import duckdb
 
 from dagster_project import transformation
 from dagster_project.extracts import contract as contracts_module
@@ -33,6 +37,7 @@ from dagster_project.settings import (
     PROJECT_ROOT,
     BusinessSettings,
     ConfigurationError,
+    DiskFull,
     LockHeld,
     QualityGateRefused,
     Settings,
@@ -43,6 +48,10 @@ from dagster_project.timings import Timings
 from dagster_project.usage_build import UsageDelivery
 
 Progress = Callable[[str], None]
+
+# What the system says through Python, DuckDB and dbt alike, and DuckDB of what exceeds its memory.
+NO_ROOM = re.compile("No space left on device|File too large|Disk quota exceeded|failed to offload data block")
+WRITTEN_FILE = re.compile(r'write file \\?"(?P<path>[^"\\]+)')
 
 
 def silent(line: str) -> None:
@@ -75,11 +84,33 @@ class Night:
         return datetime.now(ZoneInfo(self.business.reporting_time_zone)).replace(tzinfo=None)
 
 
+def _telling_of_a_full_disk(run: Callable[..., release.Release]) -> Callable[..., release.Release]:
+    """The run, raising DiskFull where the system had no room, whichever library it told so."""
+
+    @wraps(run)
+    def telling(night: Night, progress: Progress = silent) -> release.Release:
+        try:
+            return run(night, progress)
+        except (OSError, duckdb.Error, transformation.TransformationFailed) as error:
+            if not (said := NO_ROOM.search(str(error))):
+                raise
+            named = WRITTEN_FILE.search(str(error))
+            place = named["path"] if named else getattr(error, "filename", None) or night.settings.home
+            disk = shutil.disk_usage(night.settings.home)
+            raise DiskFull(
+                f"{place}: {said[0]}; {disk.free / 1e6:,.0f} of {disk.total / 1e6:,.0f} MB are free on the disk of "
+                f"{night.settings.home}; nothing was published; make room and run again"
+            ) from None
+
+    return telling
+
+
+@_telling_of_a_full_disk
 def run_night(night: Night, progress: Progress = silent) -> release.Release:
     """All stages in order, under the lock of KEIZOKU_HOME; returns the release that is served now.
 
-    Raises LockHeld, ConfigurationError (bad settings, contracts or layout), QualityGateRefused (the previous release
-    is still served) or TransformationFailed.
+    Raises LockHeld, ConfigurationError (bad settings, contracts or layout), QualityGateRefused or DiskFull (the
+    previous release is still served) or TransformationFailed.
     """
     timings = Timings(night.settings.warehouse.with_name("timings.json"))
     timings.begin()

@@ -37,11 +37,13 @@ def shown(console: Console) -> Iterator[Callable[[str], None]]:
             yield listener
         return
     with console.status("starting") as status:
-        yield lambda line: printed(line) if line.startswith(WARNING) else status.update(one_line(timed(line)))
 
+        def live(line: str) -> None:
+            text = Text(timed(line))
+            text.truncate(console.width - len("⠋ "), overflow="ellipsis")
+            status.update(text)
 
-def one_line(text: str) -> Text:
-    return Text(text, no_wrap=True, overflow="ellipsis")
+        yield lambda line: printed(line) if line.startswith(WARNING) else live(line)
 
 
 @contextmanager

@@ -39,6 +39,10 @@ class LockHeld(Exception):
     """Another run holds the lock of this KEIZOKU_HOME (exit code 4)."""
 
 
+class DiskFull(Exception):
+    """There was no room for what had to be written; the previous release is still served (exit code 1)."""
+
+
 class Settings(BaseSettings):
     """Operator settings, from environment variables with the prefix KEIZOKU_."""
 
