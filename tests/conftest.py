@@ -69,6 +69,30 @@ class Company:
         return found
 
 
+# What a release says of itself and of the way there: which release was before it, which files were withdrawn.
+OF_ONE_RELEASE = frozenset({"meta_release", "meta_restatements", "meta_row_accounting", "meta_quality_results"})
+
+
+def require_equal(found: Path, expected: Path, but: frozenset[str] = frozenset(), told: str = "") -> None:
+    """Fails with the table, some rows and `told` where two DuckDB files do not hold the same tables, `but` some, with
+    the same rows, cell by cell and as often."""
+    with duckdb.connect() as connection:
+        connection.execute(f"attach '{found}' as found (read_only); attach '{expected}' as expected (read_only)")
+        columns = connection.execute(
+            """select database_name, table_name, list((column_name, data_type) order by column_index)
+               from duckdb_columns() semi join duckdb_tables() using (database_name, table_name)
+               group by all order by all"""
+        ).fetchall()
+        assert [c[1:] for c in columns if c[0] == "found"] == [c[1:] for c in columns if c[0] == "expected"], told
+        for table in {table for _, table, _ in columns} - but:
+            differing = connection.execute(
+                f"""(select 'found', * from (from found.{table} except all from expected.{table}) limit 3)
+                    union all
+                    (select 'expected', * from (from expected.{table} except all from found.{table}) limit 3)"""
+            ).fetchall()
+            assert differing == [], f"{table}\n{told}"
+
+
 def as_csv(rows: list[Mapping[str, Any]]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")

@@ -53,7 +53,8 @@ class Life:
     settings: Row = field(default_factory=dict)
     accounts: dict[str, Row] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)  # account by subscription
-    plans: dict[str, str] = field(default_factory=dict)  # plan by subscription, where it is not Basic
+    terms: dict[str, Row] = field(default_factory=dict)  # of a subscription, where they are not the usual ones
+    snapshots: dict[tuple[str, dt.date], list[Row]] = field(default_factory=dict)  # rows by extract and extract date
     events: dict[dt.date, dict[str, list[Row]]] = field(default_factory=dict)  # rows by extract date and file
     unread: set[dt.date] = field(default_factory=set)  # extract dates of events that no night has read yet
     log: list[str] = field(default_factory=list)
@@ -120,16 +121,20 @@ class Life:
         for name, text in wanted.items():
             self._deliver("usage/events", day, text, name)
 
-    def deliver_snapshots(self) -> None:
-        """Lands accounts and subscriptions as they are today."""
+    def deliver_snapshots(self, day: dt.date | None = None) -> None:
+        """Lands accounts and subscriptions as they are now, as today's snapshots or those of another day."""
         accounts = [{**row, "created_at": "2024-01-02 09:00:00"} for row in self.accounts.values()]
-        self._deliver("crm/accounts", self.today, as_csv(accounts))
-        terms = {"product": "core", "amount": "100", "billing_interval": "month", "start_date": "2024-01-05"}
+        self.deliver_snapshot("crm/accounts", day or self.today, accounts)
+        usual = {"product": "core", "plan": "Basic", "amount": "100", "billing_interval": "month"}
         rows = [
-            {"subscription_id": s, "account_id": a, "plan": self.plans.get(s, "Basic"), **terms}
+            {"subscription_id": s, "account_id": a, **usual, **self.terms.get(s, {}), "start_date": "2024-01-05"}
             for s, a in self.owners.items()
         ]
-        self._deliver("crm/subscriptions", self.today, as_csv(rows))
+        self.deliver_snapshot("crm/subscriptions", day or self.today, rows)
+
+    def deliver_snapshot(self, extract: str, day: dt.date, rows: list[Row]) -> None:
+        self.snapshots[extract, day] = rows
+        self._deliver(extract, day, as_csv(rows))
 
     def _deliver(self, extract: str, day: dt.date, text: str, name: str = "part.csv") -> None:
         path: Path = self.company.settings.landing / extract / day.isoformat() / name
@@ -292,11 +297,49 @@ def a_test_or_none(life: Life) -> str:
 
 
 def other_attributes(life: Life) -> str:
-    """A subscription's plan for all time, an account's industry from today on."""
-    life.plans[life.random.choice(SUBSCRIPTIONS)] = life.random.choice(["Basic", "Pro"])
+    """A subscription's terms and an account's industry, from today on."""
+    terms = {"plan": life.random.choice(["Basic", "Pro"]), "amount": life.random.choice(["100", "150"])}
+    life.terms[life.random.choice(SUBSCRIPTIONS)] = terms
     life.random.choice(list(life.accounts.values()))["industry"] = life.random.choice(["retail", "bank", ""])
     life.deliver_snapshots()
-    return f"{life.plans} {life.accounts}"
+    return f"{life.terms} {life.accounts}"
+
+
+def an_account_gone_or_back(life: Life) -> str:
+    account = life.random.choice(ACCOUNTS)
+    if account in life.accounts:
+        del life.accounts[account]
+    else:
+        life.accounts[account] = {"account_id": account, "is_test": "false", "industry": "bank"}
+    life.deliver_snapshots()
+    return f"{account} {life.accounts.get(account)}"
+
+
+def late_snapshots(life: Life) -> str:
+    """Snapshots of a day before today, as things are now, or once more of a day that had some."""
+    day = FIRST_NIGHT + life.random.randrange((life.today - FIRST_NIGHT).days + 1) * DAY
+    life.deliver_snapshots(day)
+    return f"{day}"
+
+
+def a_corrected_snapshot(life: Life) -> str:
+    extract, day = life.random.choice(sorted(life.snapshots))
+    rows = [dict(row) for row in life.snapshots[extract, day]]
+    changed = {"crm/accounts": {"industry": "steel"}, "crm/subscriptions": {"plan": "Max", "amount": "70"}}
+    life.random.choice(rows).update(changed[extract])
+    life.deliver_snapshot(extract, day, rows)
+    return f"{extract} {day} {rows}"
+
+
+def a_withdrawn_snapshot(life: Life) -> str:
+    """One of those that are neither the first nor today's."""
+    found = [key for key in sorted(life.snapshots) if FIRST_NIGHT < key[1] < life.today]
+    if not found:
+        return "there is none"
+    extract, day = life.random.choice(found)
+    del life.snapshots[extract, day]
+    (life.company.settings.landing / extract / day.isoformat() / "part.csv").unlink()
+    return f"{extract} {day}"
 
 
 def users_or_none(life: Life) -> str:
@@ -361,7 +404,11 @@ STEPS: dict[Callable[[Life], str], int] = {
     a_session_that_comes_back: 3,
     another_owner: 3,
     a_test_or_none: 2,
-    other_attributes: 1,
+    other_attributes: 3,
+    an_account_gone_or_back: 1,
+    late_snapshots: 1,
+    a_corrected_snapshot: 2,
+    a_withdrawn_snapshot: 1,
     users_or_none: 1,
     a_look_at_the_past: 3,
     an_archived_day: 1,
