@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -251,6 +252,23 @@ def test_a_night_publishes_and_records_every_check(published, graph):
         rows = connection.execute("select count(*) from kpi_mrr").fetchone()[0]
     (mart,) = [m for m in result.asset_materializations_for_node("transform") if m.asset_key.path[-1] == "kpi_mrr"]
     assert mart.metadata["dagster/row_count"].value == rows > 0
+
+
+def test_every_step_of_a_night_logs_what_it_does(published):
+    """Ingest, the gates and dbt tell it from threads of their own."""
+    runs, result = published
+    logged = [(e.step_key, e.user_message) for e in runs.instance.all_logs(result.run_id) if not e.is_dagster_event]
+    deliveries = len(list(runs.settings.landing.glob("*/*/*")))
+    for step, words in (
+        ("ingest", r"reading crm/accounts \d{4}-\d\d-\d\d, \d+\.\d MB \(1 of \d+ deliveries\)"),
+        ("ingest", rf"read {deliveries} of {deliveries} deliveries: [\d,]+ rows"),
+        ("raw_gate", r"auditing crm__accounts: [\d,]+ rows \(1 of \d+ tables\)"),
+        ("transform", r"(building|testing) \w+ \(\d+ of \d+\)"),
+        ("candidate", r"building the candidate: \d+ tables"),
+        ("publish_gate", r"auditing \w+: [\d,]+ rows \(\d+ of \d+ tables\)"),
+        ("release", "publishing"),
+    ):
+        assert any(step == key and re.fullmatch(words, line) for key, line in logged), (step, words, logged)
 
 
 def test_check_metadata_holds_counts_and_names_only(published):

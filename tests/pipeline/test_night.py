@@ -287,6 +287,7 @@ def test_a_refused_night_is_followed_by_a_good_one(served, keizoku):
     served.deliver("crm/subscriptions", "2024-04-30", SUBSCRIPTIONS)
     code, output = keizoku(served, "nightly")
     assert code == 0, output
+    assert "read 1 of 4 deliveries: 3 rows" in output
     assert served.value("select cast(as_of_date as varchar) from meta_release") == "2024-04-30"
 
 
