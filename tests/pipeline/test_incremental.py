@@ -354,9 +354,16 @@ def test_usage_after_random_nights(nights):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("seed", range(100, 106))
+@pytest.mark.parametrize("seed", range(100, 104))
 def test_usage_after_many_random_nights(nights, seed):
     live_through(nights, seed, length=12)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", [200])
+def test_every_table_after_random_nights(nights, seed):
+    nights.only = EVERYTHING
+    live_through(nights, seed, length=4)
 
 
 def test_every_table_after_a_random_night(nights):
@@ -393,6 +400,7 @@ nightly.build_models(nightly.Night(load_settings()), progress)
     ["building int_session_days", r"int_session_days: .* \(2 of", "building int_recomputed_users", "building kpi_mrr"],
 )
 def test_a_run_killed_anywhere_is_made_good_by_the_next(nights, at):
+    nights.only = EVERYTHING
     life = new_life(nights, seed=3)
     for _ in range(8):
         life.live()
