@@ -346,6 +346,23 @@ def test_what_a_killed_run_had_read_may_be_gone_before_the_next(nights):
     nights.night(life)
 
 
+def test_segments_of_sessions_of_months_without_new_usage(nights):
+    """They change with a plan or an industry that was always another one, a length, and the only session of a month."""
+    nights.only = EVERYTHING
+    life = Life(nights.company, Random(0))
+    life.begin(QUIET_HISTORY)
+    nights.night(life)
+    life.terms["S1"] = {"plan": "Max"}  # of A1, whose sessions are those of February
+    life.deliver_snapshots()
+    life.events[dt.date(2024, 3, 3)]["part.csv"][0]["duration_seconds"] = "90"
+    life.write(dt.date(2024, 3, 3))
+    nights.night(life)
+    life.accounts["A0"]["industry"] = "steel"
+    life.deliver_snapshots()
+    withdraw(life, "01-20")
+    nights.night(life)
+
+
 # random nights
 
 
@@ -360,18 +377,9 @@ def test_usage_after_many_random_nights(nights, seed):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("seed", [200])
-def test_every_table_after_random_nights(nights, seed):
+def test_every_table_after_random_nights(nights):
     nights.only = EVERYTHING
-    live_through(nights, seed, length=4)
-
-
-def test_every_table_after_a_random_night(nights):
-    nights.only = EVERYTHING
-    life = new_life(nights, seed=2)
-    for _ in range(4):
-        life.live()
-    nights.night(life)
+    live_through(nights, seed=200, length=5)
 
 
 KILLED_RUN = """
