@@ -255,17 +255,16 @@ def test_a_night_publishes_and_records_every_check(published, graph):
 
 
 def test_every_step_of_a_night_logs_what_it_does(published):
-    """Ingest, the gates and dbt tell it from threads of their own."""
+    """dbt tells it from threads of its own."""
     runs, result = published
     logged = [(e.step_key, e.user_message) for e in runs.instance.all_logs(result.run_id) if not e.is_dagster_event]
     deliveries = len(list(runs.settings.landing.glob("*/*/*")))
     for step, words in (
-        ("ingest", r"reading crm/accounts \d{4}-\d\d-\d\d, \d+\.\d MB \(1 of \d+ deliveries\)"),
         ("ingest", rf"read {deliveries} of {deliveries} deliveries: [\d,]+ rows"),
-        ("raw_gate", r"auditing crm__accounts: [\d,]+ rows \(1 of \d+ tables\)"),
+        ("raw_gate", "auditing the raw extracts"),
         ("transform", r"(building|testing) \w+ \(\d+ of \d+\)"),
         ("candidate", r"building the candidate: \d+ tables"),
-        ("publish_gate", r"auditing \w+: [\d,]+ rows \(\d+ of \d+ tables\)"),
+        ("publish_gate", "auditing the candidate"),
         ("release", "publishing"),
     ):
         assert any(step == key and re.fullmatch(words, line) for key, line in logged), (step, words, logged)

@@ -236,8 +236,9 @@ def a_test_account_and_other_owners(life: Life) -> None:
     life.deliver_snapshots()
 
 
-def other_terms(life: Life) -> None:
+def other_terms_and_an_owner(life: Life) -> None:
     """Which the next snapshots show."""
+    life.owners["S0"] = "A1"
     life.terms["S1"] = {"plan": "Pro", "amount": "150"}
     life.accounts["A0"]["industry"] = "bank"
 
@@ -314,7 +315,7 @@ NIGHTS = [
     [an_event_is_deleted_by_a_later_delivery, the_evening_before_arrives],
     [a_test_account_and_other_owners],
     [no_test_account_and_no_owner, an_event_to_come],
-    [other_terms, its_eve],
+    [other_terms_and_an_owner, its_eve],
     [its_day],
     [the_eve_again, a_snapshot_before_the_last_is_corrected],
     [the_day_again],
