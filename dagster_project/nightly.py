@@ -13,12 +13,13 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from functools import cached_property, wraps
 from itertools import chain
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -30,7 +31,7 @@ from dagster_project.extracts import ingest as ingest_module
 from dagster_project.progress import WARNING
 from dagster_project.publishing import allow_list, candidate, release
 from dagster_project.quality import raw as raw_gate
-from dagster_project.quality.audit import audit
+from dagster_project.quality.audit import audit, load_great_expectations
 from dagster_project.quality.results import AuditReport, render_failures
 from dagster_project.settings import (
     EXPECTATIONS,
@@ -115,11 +116,14 @@ def run_night(night: Night, progress: Progress = silent) -> release.Release:
     timings = Timings(night.settings.warehouse.with_name("timings.json"))
     timings.begin()
     with locked(night.settings):
+        preparing = Thread(target=_prepare, args=(night.settings,), daemon=True)
+        preparing.start()
         with timings.stage("ingest"):
             ingest(night, progress)
         with timings.stage("raw_audit"):
             audit_raw(night, progress)
         with timings.stage("transform"):
+            preparing.join()
             transform(night, progress)
         with timings.stage("candidate"):
             build_candidate(night, progress)
@@ -127,6 +131,16 @@ def run_night(night: Night, progress: Progress = silent) -> release.Release:
             audit_candidate(night, progress)
         with timings.stage("publish"):
             return publish(night, progress)
+
+
+def _prepare(settings: Settings) -> None:
+    """Imports what audits and models need and parses the models, while DuckDB reads deliveries and leaves Python idle.
+
+    Errors are left to the stage that meets them again.
+    """
+    with suppress(Exception):
+        load_great_expectations()
+        transformation.prepared_manifest(settings)
 
 
 @contextmanager

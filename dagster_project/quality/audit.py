@@ -166,7 +166,7 @@ def _evaluate(
     """Outcomes by suite name and position of the expectation in its file; a left-out result has no entry."""
     if not suites:
         return {}
-    gx = _great_expectations()
+    gx = load_great_expectations()
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False, "metric_calculations": False}
     source = context.data_sources.add_sql(
@@ -190,7 +190,8 @@ def _evaluate(
         source.get_engine().dispose()
 
 
-def _great_expectations() -> Any:
+def load_great_expectations() -> Any:
+    """The package, imported where it is first needed: that takes seconds."""
     os.environ["GX_ANALYTICS_ENABLED"] = "false"  # it is read once, while the package is imported
     import great_expectations
 

@@ -1,11 +1,10 @@
 {# The main plan or product: the largest MRR summed by value, ties alphabetical. #}
 {% macro main_value(relation, keys, value) -%}
-    (select {{ keys | join(", ") }}, {{ value }}
+    (select {{ keys | join(", ") }}, {{ first_by(value, {"mrr": "-mrr", "value": value}) }} as {{ value }}
     from (
-        select {{ keys | join(", ") }}, {{ value }},
-            row_number() over (partition by {{ keys | join(", ") }} order by sum(mrr) desc, {{ value }}) as position
+        select {{ keys | join(", ") }}, {{ value }}, sum(mrr) as mrr
         from {{ relation }}
         group by {{ keys | join(", ") }}, {{ value }}
-    ) as ranked
-    where position = 1)
+    ) as summed
+    group by {{ keys | join(", ") }})
 {%- endmacro %}

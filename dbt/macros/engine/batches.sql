@@ -6,6 +6,12 @@
     (getvariable('batch_deliveries') is null or list_contains(cast(getvariable('batch_deliveries') as date[]), {{ extract_date }}))
 {%- endmacro %}
 
+{# Whether a delivery is the one that holds most events of a date of the batch. #}
+{% macro is_main_delivery(day, extract_date) -%}
+    coalesce(cast(getvariable('batch_main_deliveries') as date[])[
+        {{ days_between("cast(getvariable('batch_first_day') as date)", day) }} + 1] = {{ extract_date }}, false)
+{%- endmacro %}
+
 {% macro happened_in_batch(day) -%}
     (getvariable('batch_first_day') is null
         or {{ day }} between cast(getvariable('batch_first_day') as date) and cast(getvariable('batch_last_day') as date))
@@ -30,7 +36,7 @@
 {%- endmacro %}
 
 {# Batches of a table with an `event_date`: runs of adjoining days of `int_usage_days` that are to be recomputed, of about two million
-   events each, with the deliveries that hold any of their events. #}
+   events each, with the deliveries that hold any of their events, and for each date from the first to the last the one that holds most. #}
 {% macro usage_batches(is_kept) -%}
     {%- set rows = run_query("
         with days as (
@@ -45,11 +51,20 @@
         ), batches as (
             select min(event_date) as first_day, max(event_date) as last_day, cast(sum(events) as bigint) as events
             from numbered where is_recomputed group by island, bucket
+        ), main as (
+            select event_date, arg_max(extract_date, events) as extract_date from " ~ ref("stg_usage__event_days") ~ " group by event_date
+        ), dates as (
+            select b.first_day, list(m.extract_date order by d.day) as main_deliveries
+            from batches b
+            cross join lateral (select cast(unnest(generate_series(b.first_day, b.last_day, interval 1 day)) as date) as day) d
+            left join main m on m.event_date = d.day
+            group by b.first_day
         )
-        select b.first_day, b.last_day, b.events, string_agg(distinct 'date ''' || i.extract_date || '''', ', ') as deliveries
+        select b.first_day, b.last_day, b.events, cast(any_value(d.main_deliveries) as varchar) as main_deliveries,
+            cast(list(distinct i.extract_date) filter (where i.extract_date is not null) as varchar) as deliveries
         from batches b
-        left join " ~ ref("stg_usage__event_days") ~ " i
-            on i.event_date between b.first_day and b.last_day and i.extract_date is not null
+        join dates d on d.first_day = b.first_day
+        left join " ~ ref("stg_usage__event_days") ~ " i on i.event_date between b.first_day and b.last_day
         group by b.first_day, b.last_day, b.events
         order by b.first_day").rows -%}
     {%- set batches = [] -%}
@@ -58,7 +73,8 @@
             "told": b.first_day ~ " to " ~ b.last_day ~ ", " ~ "{:,}".format(b.events) ~ " events",
             "replaces": "event_date between date '" ~ b.first_day ~ "' and date '" ~ b.last_day ~ "'",
             "variables": {"batch_first_day": "date '" ~ b.first_day ~ "'", "batch_last_day": "date '" ~ b.last_day ~ "'",
-                "batch_deliveries": "[" ~ (b.deliveries or "") ~ "]"}}) -%}
+                "batch_deliveries": "cast('" ~ (b.deliveries or "[]") ~ "' as date[])",
+                "batch_main_deliveries": "cast('" ~ b.main_deliveries ~ "' as date[])"}}) -%}
     {%- endfor -%}
     {{ return(batches) }}
 {%- endmacro %}

@@ -1,10 +1,8 @@
-{#- One pass over the user-days, in which every user meets its previous and next active day: a user is new to a period where its
-    previous active day lies before it, enters the rolling window of n days where that day lies more than n days back, and leaves
+{#- One pass over the users' days, in which every row meets the user's previous and next one, perhaps of the same day: a user is new to a
+    period where its previous active day lies before it, enters the rolling window of n days where that day lies more than n days back, and leaves
     it n days after an active day that none of the next n days follows. -#}
 {%- set windows = [7, 30] -%}
 {%- set lengths = {"month": 1, "quarter": 3, "year": 12} -%}
-{%- set measures = ["active_days", "active_users", "users_new_to_month", "users_new_to_quarter", "users_new_to_year",
-    "change_7d", "change_30d", "sessions"] -%}
 {{ config(materialized="incremental", incremental_strategy="append", pre_hook="{{ without_recomputed_days(this) }}") }}
 {%- if is_incremental() %}
 {%- set since = first_recomputed_day(this) %}
@@ -22,51 +20,47 @@ with user_days as (
     window w as (partition by account_id, user_id order by activity_date)
 ),
 
-active as (
-    select account_id, activity_date as day,
-        -- rows without a user make the account active and nobody else
-        count(user_id) as active_users
-        {%- for grain, months in lengths.items() %},
-        count(user_id) filter (where {{ fiscal_bucket("previous_date", months) }}
-            is distinct from {{ fiscal_bucket("activity_date", months) }}) as users_new_to_{{ grain }}
-        {%- endfor %}
-        {%- for days in windows %},
-        count(user_id) filter (where previous_date is null
-            or {{ days_between("previous_date", "activity_date") }} > {{ days }}) as entering_{{ days }}d,
-        count(user_id) filter (where next_date is null
-            or {{ days_between("activity_date", "next_date") }} > {{ days }}) as leaving_{{ days }}d
-        {%- endfor %}
-    from user_days
-    group by account_id, activity_date
-),
-
-happenings as (
-    select account_id, day, 1 as active_days, active_users, users_new_to_month, users_new_to_quarter, users_new_to_year,
-        entering_7d as change_7d, entering_30d as change_30d, 0 as sessions
-    from active
-    {% for days in windows -%}
+happened as (
+    select account_id, activity_date as day, user_id, previous_date, next_date, 0 as sessions from user_days
     union all
-    select account_id, {{ days_after("day", days) }}, 0, 0, 0, 0, 0,
-        {% for d in windows %}{{ "-leaving_" ~ d ~ "d" if d == days else "0" }}, {% endfor %}0
-    from active
-    where leaving_{{ days }}d > 0
-    {% endfor -%}
-    union all
-    select account_id, cast(started_at as date), 0, 0, 0, 0, 0, 0, 0, count(*)
+    select account_id, cast(started_at as date), null, null, null, 1
     from {{ ref("int_sessions") }}
     {% if since -%}
     where started_at >= cast({{ since }} as timestamp)
-    {% endif -%}
-    group by account_id, cast(started_at as date)
+    {%- endif %}
+),
+
+active as (
+    select account_id, day,
+        -- rows without a user make the account active and nobody else
+        count(user_id) filter (where previous_date is distinct from day) as active_users
+        {%- for grain, months in lengths.items() %},
+        count(user_id) filter (where {{ fiscal_bucket("previous_date", months) }}
+            is distinct from {{ fiscal_bucket("day", months) }}) as users_new_to_{{ grain }}
+        {%- endfor %}
+        {%- for days in windows %},
+        count(user_id) filter (where previous_date is null
+            or {{ days_between("previous_date", "day") }} > {{ days }}) as entering_{{ days }}d,
+        count(user_id) filter (where next_date is null
+            or {{ days_between("day", "next_date") }} > {{ days }}) as leaving_{{ days }}d
+        {%- endfor %},
+        cast(sum(sessions) as bigint) as sessions
+    from happened
+    group by account_id, day
 )
 
-select account_id, day
-    {%- for m in measures %},
-    cast(sum({{ m }}) as bigint) as {{ m }}
-    {%- endfor %},
+select a.account_id, {{ days_after("a.day", "w.days") }} as day, w.days as window_left,
+    cast(case when w.days = 0 then 1 else 0 end as bigint) as active_days,
+    {%- for m in ["active_users", "users_new_to_month", "users_new_to_quarter", "users_new_to_year", "sessions"] %}
+    case when w.days = 0 then a.{{ m }} else 0 end as {{ m }},
+    {%- endfor %}
+    {%- for days in windows %}
+    case w.days when 0 then a.entering_{{ days }}d when {{ days }} then -a.leaving_{{ days }}d else 0 end as change_{{ days }}d,
+    {%- endfor %}
     ({{ is_account_level() }}) as is_account_level
-from happenings
-{% if since -%}
-where day >= {{ since }}
-{% endif -%}
-group by account_id, day
+from active a
+cross join (values (0){% for days in windows %}, ({{ days }}){% endfor %}) as w(days)
+where (w.days = 0{% for days in windows %} or (w.days = {{ days }} and a.leaving_{{ days }}d > 0){% endfor %})
+    {%- if since %}
+    and {{ days_after("a.day", "w.days") }} >= {{ since }}
+    {%- endif %}

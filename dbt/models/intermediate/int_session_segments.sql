@@ -6,16 +6,21 @@ with started as (
 ),
 
 sessions as (
-    select s.*, p.signature, x.length_microseconds
+    select s.*, x.length_microseconds
     from started x
     join {{ ref("int_period_months") }} m on m.month_index = x.month_index
-    join {{ ref("int_session_periods") }} p on p.grain = m.grain and p.period_start = m.period_start
     join {{ ref("int_account_segments") }} s
         on s.grain = m.grain and s.period_start = m.period_start and s.account_id = x.account_id
-    where {{ period_in_batch("m.grain", "m.period_start") }}
+    where {{ period_in_batch("m.grain", "m.period_start") }} and {{ period_in_batch("s.grain", "s.period_start") }}
+),
+
+figures as (
+    {{ by_segment("sessions", "
+        count(*) as sessions,
+        sum(length_microseconds) as length_microseconds,
+        " ~ percentile_of("length_microseconds", 0.5) ~ " as median_microseconds") }}
 )
 
-{{ by_segment("sessions", "
-    count(*) as sessions,
-    sum(length_microseconds) as length_microseconds,
-    " ~ percentile_of("length_microseconds", 0.5) ~ " as median_microseconds", keys=["grain", "period_start", "signature"]) }}
+select f.*, p.signature
+from figures f
+join {{ ref("int_session_periods") }} p on p.grain = f.grain and p.period_start = f.period_start

@@ -1,20 +1,20 @@
 -- depends_on: {{ ref("int_recomputed_users") }}
 {#- A session may reach over midnight. So what changes on a day may change any session of the users of that day. -#}
 {{ config(materialized="incremental", incremental_strategy="append", pre_hook="{{ without_recomputed_users(this) }}") }}
-with days as (
-    select d.account_id, d.user_id, d.session_id, d.started_at, d.ended_at, d.events, d.timed_events, d.duration_microseconds
+{%- set days -%}
+    (select d.account_id, d.user_id, d.session_id, d.started_at, d.ended_at, d.events, d.timed_events, d.duration_microseconds
     from {{ ref("int_session_days") }} d
     {% if is_incremental() -%}
     join {{ ref("int_recomputed_users") }} u on u.account_id = d.account_id and u.user_id is not distinct from d.user_id
     {% endif -%}
-    where d.event_date <= {{ as_of() }} and not d.is_test
-),
+    where d.event_date <= {{ as_of() }} and not d.is_test) as days
+{%- endset %}
 
 -- without a session id, a session goes on over midnight, and over the events that other subscriptions of the account tell
-reached as (
+with reached as (
     select *, max(ended_at) over (
         partition by account_id, user_id order by started_at, ended_at rows between unbounded preceding and 1 preceding) as reached_until
-    from days
+    from {{ days }}
     where session_id is null
 ),
 
@@ -27,7 +27,7 @@ numbered as (
 sessions as (
     select account_id, user_id, min(started_at) as started_at, max(ended_at) as ended_at,
         sum(events) as events, sum(timed_events) as timed_events, sum(duration_microseconds) as duration_microseconds
-    from days
+    from {{ days }}
     where session_id is not null
     group by account_id, user_id, session_id
     union all

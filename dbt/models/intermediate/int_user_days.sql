@@ -1,13 +1,11 @@
 {{ config(materialized="view") }}
 with days as (
-    select account_id, event_date, user_id, events
+    select account_id, event_date, user_id
     from {{ ref("int_session_days") }}
     where event_date <= {{ as_of() }} and not is_test
 )
 
 -- where the extract has no user ids at all, the account stands for one user, if there is one
 select account_id, event_date as activity_date,
-    case when (select count(user_id) = 0 from days) then nullif(account_id, '(unknown)') else user_id end as user_id,
-    cast(sum(events) as bigint) as events
+    case when (select count(user_id) = 0 from days) then nullif(account_id, '(unknown)') else user_id end as user_id
 from days
-group by account_id, event_date, user_id

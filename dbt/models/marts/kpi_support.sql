@@ -23,8 +23,7 @@ waits as (
 durations as (
     {{ by_segment("waits", "
         sum(waited_microseconds) filter (where moment = 'resolved') as resolution_microseconds,
-        " ~ percentile_of("waited_microseconds", 0.5) ~ " filter (where moment = 'resolved') as resolution_median,
-        " ~ percentile_of("waited_microseconds", 0.9) ~ " filter (where moment = 'resolved') as resolution_p90,
+        " ~ percentile_of("waited_microseconds", [0.5, 0.9]) ~ " filter (where moment = 'resolved') as resolution_percentiles,
         " ~ percentile_of("waited_microseconds", 0.5) ~ " filter (where moment = 'responded') as response_median") }}
 )
 
@@ -33,8 +32,8 @@ select
     {{ count_column("tickets_opened") }},
     {{ count_column("tickets_resolved") }},
     {{ count_column("ticket_backlog") }},
-    cast(resolution_median as double) / {{ hour }} as ticket_resolution_hours_median,
-    cast(resolution_p90 as double) / {{ hour }} as ticket_resolution_hours_p90,
+    cast({{ item_of("resolution_percentiles", 1) }} as double) / {{ hour }} as ticket_resolution_hours_median,
+    cast({{ item_of("resolution_percentiles", 2) }} as double) / {{ hour }} as ticket_resolution_hours_p90,
     {{ ratio("resolution_microseconds", "(tickets_resolved * " ~ hour ~ ")") }} as ticket_resolution_hours_mean,
     cast(response_median as double) / {{ hour }} as first_response_hours_median
 from {{ on_dense_grid("counts") }}

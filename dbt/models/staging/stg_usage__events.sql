@@ -1,24 +1,16 @@
 with deliveries as (
     select event_id, account_id, subscription_id, user_id, event_name, session_id, duration_seconds, quantity, is_deleted, occurred_at,
-        cast(occurred_at as date) as event_date, extract_date, _file, _row
+        cast(occurred_at as date) as event_date, extract_date
     from {{ lake("usage", "events") }}
     where extract_date <= {{ as_of() }} and {{ delivered_in_batch("extract_date") }} and {{ happened_in_batch("cast(occurred_at as date)") }}
 ),
 
--- Within a delivery a key stands once: ingest saw to it. So only what reaches a date by another delivery than the largest one of that
+-- Within a delivery a key stands once: ingest saw to it. So only what reaches a date by another delivery than the main one of that
 -- date, a few late and repeated events, can meet a row of the same key.
-sizes as (
-    select event_date, extract_date,
-        row_number() over (partition by event_date order by count(*) desc, extract_date desc) as position
-    from deliveries
-    group by event_date, extract_date
-),
-
 contested as (
-    select distinct d.event_date, d.event_id
-    from deliveries d
-    join sizes s on s.event_date = d.event_date and s.extract_date = d.extract_date
-    where s.position > 1 and d.event_id is not null
+    select distinct event_date, event_id
+    from deliveries
+    where event_id is not null and not {{ is_main_delivery("event_date", "extract_date") }}
 ),
 
 identified as (
@@ -30,7 +22,7 @@ identified as (
     select account_id, subscription_id, user_id, event_name, session_id, duration_seconds, occurred_at, event_date
     from (
         select d.*, row_number() over (
-            partition by d.event_date, d.event_id order by d.extract_date desc, d._file desc, d._row desc) as newest
+            partition by d.event_date, d.event_id order by d.extract_date desc) as newest
         from deliveries d
         join contested c on c.event_date = d.event_date and c.event_id = d.event_id
     ) as versions

@@ -95,8 +95,8 @@ def test_every_table_is_told_with_its_rows_before_it_is_audited(database, suites
 def test_the_connections_keep_to_the_given_memory(database, suites):
     setting = "(select value from duckdb_settings() where name = 'memory_limit')"
     write(suites, "orders", [sql("memory", f"select 1 from {{batch}} where {setting} <> '95.3 MiB'")])
-    assert audit(database, suites, engine={"memory_limit": "100MB"}).is_accepted
-    assert not audit(database, suites, engine={"memory_limit": "200MB"}).is_accepted
+    assert audit(database, suites, expected_tables=["orders"], engine={"memory_limit": "100MB"}).is_accepted
+    assert not audit(database, suites, expected_tables=["orders"], engine={"memory_limit": "200MB"}).is_accepted
 
 
 def test_the_file_can_be_written_and_renamed_after_the_audit(database, suites):
