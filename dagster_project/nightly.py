@@ -231,10 +231,28 @@ def accounting(night: Night) -> list[dict[str, Any]]:
 
 
 def transform(night: Night, progress: Progress = silent) -> list[transformation.NodeResult]:
-    """Lake to marts. Raises QualityGateRefused or TransformationFailed."""
+    """Lake to marts, where anything changed that they come from. Raises QualityGateRefused or TransformationFailed."""
+    if _is_done(night, "the transformation") and not night.full_refresh and _models_are_current(night):
+        progress("the models are up to date: nothing changed that they are built from")
+        return []
     results = build_models(night, progress)
     transformation.require_success(results)
     return results
+
+
+def _models_are_current(night: Night) -> bool:
+    mode = night.contracts["crm/subscriptions"].in_place_changes
+    return transformation.is_current(night.settings, night.business, _inputs(night), in_place_changes=mode)
+
+
+def _inputs(night: Night) -> transformation.Inputs:
+    usage = ingest_module.usage_deliveries(night.settings, night.contracts, night.as_of)
+    return transformation.Inputs(
+        night.as_of,
+        [UsageDelivery(*delivery) for delivery in usage],
+        ingest_module.snapshot_deliveries(night.settings, night.contracts, night.as_of),
+        _hash(f"{ingest_module.READER_VERSION} {_input_state(night)} {load_targets(night.settings)}"),
+    )
 
 
 def build_models(night: Night, progress: Progress = silent) -> list[transformation.NodeResult]:
@@ -250,8 +268,7 @@ def build_models(night: Night, progress: Progress = silent) -> list[transformati
         night.settings,
         night.business,
         night.as_of,
-        usage=[UsageDelivery(*d) for d in ingest_module.usage_deliveries(night.settings, night.contracts, night.as_of)],
-        snapshots=ingest_module.snapshot_deliveries(night.settings, night.contracts, night.as_of),
+        inputs=_inputs(night),
         in_place_changes=night.contracts["crm/subscriptions"].in_place_changes,
         full_refresh=night.full_refresh,
         progress=progress,
@@ -341,11 +358,16 @@ def _set_done(night: Night, stage: str, is_done: bool) -> None:
 
 
 def _require_done(night: Night, stage: str) -> None:
-    mark = _mark(night.settings, stage)
-    if not mark.is_file() or mark.read_text() != _input_state(night):
+    if not _is_done(night, stage):
         raise QualityGateRefused(
-            f"{mark}: {stage} has not passed for the deliveries up to {night.as_of}; run it before what follows it"
+            f"{_mark(night.settings, stage)}: {stage} has not passed for the deliveries up to {night.as_of}; "
+            "run it before what follows it"
         )
+
+
+def _is_done(night: Night, stage: str) -> bool:
+    mark = _mark(night.settings, stage)
+    return mark.is_file() and mark.read_text() == _input_state(night)
 
 
 def _mark(settings: Settings, stage: str) -> Path:

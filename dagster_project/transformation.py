@@ -48,22 +48,31 @@ class NodeResult:
     failures: int  # rows a test returned
 
 
+@dataclass(frozen=True)
+class Inputs:
+    """What a build reads: the deliveries of usage and of snapshots (fingerprints by extract and date) up to a date, and
+    one fingerprint of these and everything else."""
+
+    as_of: date
+    usage: Sequence[UsageDelivery]
+    snapshots: Mapping[str, Mapping[date, str]]
+    fingerprint: str
+
+
 def build(
     settings: Settings,
     business: BusinessSettings,
     as_of: date,
     *,
-    usage: Sequence[UsageDelivery] | None = None,
-    snapshots: Mapping[str, Mapping[date, str]] | None = None,
+    inputs: Inputs | None = None,
     in_place_changes: str = "restate",
     full_refresh: bool = False,
     progress: Callable[[str], None] = lambda line: None,
 ) -> list[NodeResult]:
     """Builds every model as of a date and tests the data; returns one result per node, in the order they ran.
 
-    Of `usage` and of the `snapshots` (fingerprints by extract and date), the deliveries up to that date, only what
-    changed since the last complete build is read and computed anew; the whole lake is with `full_refresh`, or where
-    usage is not told. Failures are results: `require_success` judges them.
+    Of usage and snapshots only what changed since the last complete build is read and computed anew; the whole lake
+    is with `full_refresh`, or where the `inputs` are not told. Failures are results: `require_success` judges them.
     Raises ConfigurationError for targets that are none, TransformationFailed where dbt could not start.
     """
     settings.warehouse.parent.mkdir(parents=True, exist_ok=True)
@@ -78,15 +87,11 @@ def build(
         **_targets_variable(settings),
     }
     manifest = prepared_manifest(settings)
-    last = None if full_refresh or not settings.warehouse.is_file() else read_build(_usage_build(settings))
+    this = _build_of(settings, business, inputs, in_place_changes) if inputs else None
+    last = None if full_refresh else _last_build(settings)
     _usage_build(settings).unlink(missing_ok=True)  # an incomplete build is not built upon
-    this = None
-    if usage is not None:
-        made_by = hashlib.sha256(
-            f"{manifest.stem} {in_place_changes} {business.model_dump_json()}".encode()
-        ).hexdigest()
-        this = UsageBuild(made_by, as_of, tuple(usage), snapshots or {})
-        last = last if last and last.made_by == made_by else None
+    if this:
+        last = last if last and last.made_by == this.made_by else None
         write_index(_usage_index(settings), this, changed_days(last, this) if last else None)
         variables["usage_index"] = str(_usage_index(settings))
         variables["newest_deliveries"] = {n: max(days).isoformat() for n, days in this.snapshots.items() if days}
@@ -99,6 +104,23 @@ def build(
     if this and all(r.status in COMPLETE for r in results):
         this.write(_usage_build(settings))
     return results
+
+
+def is_current(
+    settings: Settings, business: BusinessSettings, inputs: Inputs, *, in_place_changes: str = "restate"
+) -> bool:
+    """Whether the last build was complete, and of the same inputs, models and settings."""
+    return _last_build(settings) == _build_of(settings, business, inputs, in_place_changes)
+
+
+def _build_of(settings: Settings, business: BusinessSettings, inputs: Inputs, in_place_changes: str) -> UsageBuild:
+    manifest = prepared_manifest(settings)
+    made_by = hashlib.sha256(f"{manifest.stem} {in_place_changes} {business.model_dump_json()}".encode()).hexdigest()
+    return UsageBuild(made_by, inputs.fingerprint, inputs.as_of, tuple(inputs.usage), inputs.snapshots)
+
+
+def _last_build(settings: Settings) -> UsageBuild | None:
+    return read_build(_usage_build(settings)) if settings.warehouse.is_file() else None
 
 
 def _usage_build(settings: Settings) -> Path:

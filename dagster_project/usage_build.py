@@ -1,4 +1,4 @@
-"""Which days of usage and which snapshots a build reads anew, and what the one before it was built from.
+"""What the last complete build was built from, and which days of usage and which snapshots the next one reads anew.
 
 A day is computed anew where a delivery that holds events of it came, went or changed since the last complete build, or
 where it lies between the two as-of dates. Every day is, where there is no such build, or other models or settings made
@@ -27,9 +27,10 @@ class UsageDelivery:
 
 @dataclass(frozen=True)
 class UsageBuild:
-    """What a complete build was made from; `made_by` names the models and settings."""
+    """What a complete build was made from; `made_by` names the models and settings, `inputs` all that they read."""
 
     made_by: str
+    inputs: str
     as_of: date
     deliveries: tuple[UsageDelivery, ...]
     snapshots: Mapping[str, Mapping[date, str]]  # of each snapshot extract: fingerprints by extract date
@@ -43,15 +44,16 @@ class UsageBuild:
             name: {day.isoformat(): fingerprint for day, fingerprint in found.items()}
             for name, found in self.snapshots.items()
         }
-        path.write_text(json.dumps([self.made_by, self.as_of.isoformat(), deliveries, snapshots]))
+        path.write_text(json.dumps([self.made_by, self.inputs, self.as_of.isoformat(), deliveries, snapshots]))
 
 
 def read_build(path: Path) -> UsageBuild | None:
     """The last complete build, or None where there is none that could be told."""
     try:
-        made_by, as_of, deliveries, snapshots = json.loads(path.read_text())
+        made_by, inputs, as_of, deliveries, snapshots = json.loads(path.read_text())
         return UsageBuild(
             made_by,
+            inputs,
             date.fromisoformat(as_of),
             tuple(
                 UsageDelivery(date.fromisoformat(key), fingerprint, {date.fromisoformat(d): n for d, n in days.items()})

@@ -187,7 +187,8 @@ class _Job:
         Deliveries that are compared with the one before are read one after the other; several of the others at a time.
         """
         total = len(deliveries)
-        with ThreadPoolExecutor(self.settings.threads or os.cpu_count()) as pool:
+        threads = self.settings.threads or os.cpu_count()
+        with ThreadPoolExecutor(threads) as pool:
             position = 0
             for extract, group in groupby(deliveries, key=lambda one: one.extract):
                 mine, contract = list(group), self.contracts[extract]
@@ -197,9 +198,13 @@ class _Job:
                     read = chain.from_iterable(reading([task]) for task in map(self._task, mine) if task)
                 else:
                     tasks = [task for task in pool.map(self._task, mine) if task]
-                    read = chain.from_iterable(pool.map(reading, together.batches(tasks)))
+                    batches = list(together.batches(tasks))
+                    # where there is a batch for every processor, DuckDB need not divide one among them
+                    self.con.execute(f"set threads = {1 if len(batches) > threads else threads}")
+                    read = chain.from_iterable(pool.map(reading, batches))
                 for record in read:
                     yield places[record.extract_date], record
+                self.con.execute(f"set threads = {threads}")
                 position += len(mine)
 
     def _task(self, delivery: Delivery) -> Task | None:

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from conftest import Company
 
 from dagster_project.cli import main
-from dagster_project.settings import Settings
+from dagster_project.settings import DBT_PROJECT, Settings
 
 ACCOUNT_HEADER = "account_id,account_name,industry,region,company_size,owner,created_at,is_test,community_touch\n"
 SUBSCRIPTION_HEADER = (
@@ -222,9 +222,9 @@ def test_the_transformation_refuses_a_second_currency_without_rates(served, keiz
 
 
 def test_a_failing_dbt_test_refuses(served, keizoku, monkeypatch):
-    """Two rows of one key get past the raw gate only in a warehouse that lies: so the mart's own test must see it."""
     import dagster_project.transformation as transformation
 
+    served.deliver("crm/accounts", "2024-03-31", ACCOUNTS.replace("Kanto", "Kansai"))
     build = transformation.run_dbt
 
     def with_a_failure(*arguments, **options):
@@ -292,6 +292,58 @@ def test_a_refused_night_is_followed_by_a_good_one(served, keizoku):
     assert code == 0, output
     assert "read 1 of 4 deliveries: 3 rows" in output
     assert served.value("select cast(as_of_date as varchar) from meta_release") == "2024-04-30"
+
+
+UP_TO_DATE = "the models are up to date"
+
+
+def test_a_night_with_nothing_new_builds_no_models_and_publishes(served, keizoku):
+    before = release_id(served)
+    code, output = keizoku(served, "nightly")
+    assert code == 0, output
+    assert UP_TO_DATE in output and "building int_account_mrr" not in output
+    assert release_id(served) != before
+    assert served.value(f"select closing_mrr from kpi_mrr where {TOTAL} and period_label = '2024-03'") == 300
+
+
+def with_an_invoice(company, monkeypatch, folder):
+    company.deliver("crm/invoices", "2024-03-31", "invoice_id,account_id,issued_at,amount\nI1,A1,2024-03-01,100\n")
+
+
+def with_targets(company, monkeypatch, folder):
+    targets = folder / "targets.csv"
+    targets.write_text((DBT_PROJECT / "seeds" / "kpi_targets.csv").read_text().splitlines()[0] + "\n")
+    monkeypatch.setenv("KEIZOKU_TARGETS", str(targets))
+
+
+def with_other_settings(company, monkeypatch, folder):
+    settings = folder / "vars.yml"
+    settings.write_text("fiscal_year_start_month: 1\n")
+    monkeypatch.setenv("KEIZOKU_VARS", str(settings))
+
+
+def with_a_broken_build_before(company, monkeypatch, folder):
+    (company.home / "warehouse" / "transformation.passed").unlink()
+
+
+def without_the_warehouse(company, monkeypatch, folder):
+    (company.home / "warehouse" / "keizoku.duckdb").unlink()
+
+
+@pytest.mark.parametrize(
+    "change", [with_an_invoice, with_targets, with_other_settings, with_a_broken_build_before, without_the_warehouse]
+)
+def test_a_night_builds_models_where_anything_changed(served, keizoku, monkeypatch, tmp_path, change):
+    change(served, monkeypatch, tmp_path)
+    code, output = keizoku(served, "nightly")
+    assert code == 0, output
+    assert UP_TO_DATE not in output
+
+
+def test_a_night_builds_models_where_it_is_told_to(served, keizoku):
+    code, output = keizoku(served, "nightly", "--full-refresh")
+    assert code == 0, output
+    assert UP_TO_DATE not in output
 
 
 # releases

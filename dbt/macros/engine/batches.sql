@@ -22,6 +22,11 @@
         and list_contains(cast(getvariable('batch_periods') as date[]), {{ period_start }})))
 {%- endmacro %}
 
+{# Whether two rows are of the same grain, where both were asked whether they are in the batch: a batch has one. #}
+{% macro same_grain_in_batch(one, other) -%}
+    (getvariable('batch_grain') is not null or {{ one }} = {{ other }})
+{%- endmacro %}
+
 {# How many events each delivery holds of each local date, and whether that changed since the last build: what ingest recorded, else
    what the lake says. In a unit test the source tells it. #}
 {% macro usage_index() -%}

@@ -10,7 +10,7 @@ sessions as (
     from started x
     join {{ ref("int_period_months") }} m on m.month_index = x.month_index
     join {{ ref("int_account_segments") }} s
-        on s.grain = m.grain and s.period_start = m.period_start and s.account_id = x.account_id
+        on {{ same_grain_in_batch("s.grain", "m.grain") }} and s.period_start = m.period_start and s.account_id = x.account_id
     where {{ period_in_batch("m.grain", "m.period_start") }} and {{ period_in_batch("s.grain", "s.period_start") }}
 ),
 
