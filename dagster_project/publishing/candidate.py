@@ -14,6 +14,7 @@ import duckdb
 
 from dagster_project.publishing.allow_list import PublishedTable
 from dagster_project.publishing.restatements import write_restatements
+from dagster_project.publishing.statements import execute_side_by_side
 from dagster_project.settings import Settings
 
 # BI tools bundle older DuckDB versions: files of the newest format would be closed to them.
@@ -104,12 +105,14 @@ def build_candidate(
     with duckdb.connect(config=settings.engine) as connection:
         connection.execute(f"attach '{settings.warehouse}' as warehouse (read_only)")
         connection.execute(f"attach '{candidate.database}' as candidate (storage_version '{STORAGE_VERSION}')")
-        for table in tables:
-            columns, key = ", ".join(table.columns), ", ".join(table.key)
-            connection.execute(
+        execute_side_by_side(
+            connection,
+            [
                 f"create table candidate.main.{table.name} as "
-                f"select {columns} from warehouse.main.{table.name} order by {key}"
-            )
+                f"select {', '.join(table.columns)} from warehouse.main.{table.name} order by {', '.join(table.key)}"
+                for table in tables
+            ],
+        )
         _write_rows(connection, "candidate.main.meta_release", RELEASE_COLUMNS, [vars(identity)])
         _write_rows(connection, "candidate.main.meta_row_accounting", ACCOUNTING_COLUMNS, accounting)
         _write_rows(connection, "candidate.main.meta_quality_results", QUALITY_COLUMNS, quality)

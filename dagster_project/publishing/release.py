@@ -18,6 +18,7 @@ from typing import Any
 import duckdb
 
 from dagster_project.publishing.candidate import QUALITY_COLUMNS, Candidate, append_quality
+from dagster_project.publishing.statements import execute_side_by_side
 from dagster_project.settings import ConfigurationError, QualityGateRefused, Settings
 
 
@@ -185,9 +186,14 @@ def _export_parquet(database: Path, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     with duckdb.connect(str(database), read_only=True) as connection:
-        for name in _table_names(connection):
-            order = f" order by {', '.join(QUALITY_COLUMNS)}" if name == "meta_quality_results" else ""
-            connection.execute(f"copy (select * from {name}{order}) to '{folder}/{name}.parquet' (compression zstd)")
+        orders = {"meta_quality_results": f" order by {', '.join(QUALITY_COLUMNS)}"}
+        execute_side_by_side(
+            connection,
+            [
+                f"copy (select * from {name}{orders.get(name, '')}) to '{folder}/{name}.parquet' (compression zstd)"
+                for name in _table_names(connection)
+            ],
+        )
 
 
 def _table_names(connection: duckdb.DuckDBPyConnection) -> list[str]:

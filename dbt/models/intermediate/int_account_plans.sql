@@ -31,13 +31,16 @@ last_covering as (
     where position = 1
 )
 
+-- a key is in one of the two
 select k.grain, k.period_start, k.account_id, k.decisive_balance, k.decisive_on,
-    coalesce(b_plan.plan, l_plan.plan, '(unknown)') as plan,
-    coalesce(b_product.product, l_product.product, '(unknown)') as product
+    coalesce(main_plan.plan, '(unknown)') as plan,
+    coalesce(main_product.product, '(unknown)') as product
 from {{ ref("int_account_periods") }} k
 {% for value in ["plan", "product"] -%}
-left join {{ main_value("decisive", keys, value) }} b_{{ value }}
-    on b_{{ value }}.grain = k.grain and b_{{ value }}.period_start = k.period_start and b_{{ value }}.account_id = k.account_id
-left join {{ main_value("last_covering", keys, value) }} l_{{ value }}
-    on l_{{ value }}.grain = k.grain and l_{{ value }}.period_start = k.period_start and l_{{ value }}.account_id = k.account_id
+left join (
+    select * from {{ main_value("decisive", keys, value) }} as {{ value }}_of_customers
+    union all
+    select * from {{ main_value("last_covering", keys, value) }} as {{ value }}_of_others
+) main_{{ value }}
+    on main_{{ value }}.grain = k.grain and main_{{ value }}.period_start = k.period_start and main_{{ value }}.account_id = k.account_id
 {% endfor %}
