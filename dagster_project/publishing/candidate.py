@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -16,6 +15,7 @@ from dagster_project.publishing.allow_list import PublishedTable
 from dagster_project.publishing.restatements import write_restatements
 from dagster_project.publishing.statements import execute_side_by_side
 from dagster_project.settings import Settings
+from dagster_project.tables import create_table, insert_rows
 
 # BI tools bundle older DuckDB versions: files of the newest format would be closed to them.
 STORAGE_VERSION = "v1.0.0"
@@ -113,9 +113,9 @@ def build_candidate(
                 for table in tables
             ],
         )
-        _write_rows(connection, "candidate.main.meta_release", RELEASE_COLUMNS, [vars(identity)])
-        _write_rows(connection, "candidate.main.meta_row_accounting", ACCOUNTING_COLUMNS, accounting)
-        _write_rows(connection, "candidate.main.meta_quality_results", QUALITY_COLUMNS, quality)
+        create_table(connection, "candidate.main.meta_release", RELEASE_COLUMNS, [vars(identity)])
+        create_table(connection, "candidate.main.meta_row_accounting", ACCOUNTING_COLUMNS, accounting)
+        create_table(connection, "candidate.main.meta_quality_results", QUALITY_COLUMNS, quality)
         write_restatements(
             connection,
             tables,
@@ -131,19 +131,5 @@ def build_candidate(
 def append_quality(database: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Adds the audit's own results to meta_quality_results."""
     with duckdb.connect(str(database)) as connection:
-        _insert_rows(connection, "meta_quality_results", QUALITY_COLUMNS, rows)
+        insert_rows(connection, "meta_quality_results", QUALITY_COLUMNS, rows)
         connection.execute("checkpoint")
-
-
-def _write_rows(connection, table: str, columns: Mapping[str, str], rows: Iterable[Mapping[str, Any]]) -> None:
-    connection.execute(f"create table {table} ({', '.join(f'{name} {kind}' for name, kind in columns.items())})")
-    _insert_rows(connection, table, columns, rows)
-
-
-def _insert_rows(connection, table: str, columns: Mapping[str, str], rows: Iterable[Mapping[str, Any]]) -> None:
-    # one JSON text instead of one statement per row
-    structure = json.dumps([{name: kind.upper() for name, kind in columns.items()}])
-    payload = json.dumps([{name: row[name] for name in columns} for row in rows], default=str)
-    connection.execute(
-        f"insert into {table} select unnest(from_json(cast(? as json), ?), recursive := true)", [payload, structure]
-    )

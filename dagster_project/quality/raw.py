@@ -22,6 +22,7 @@ import duckdb
 from dagster_project.quality.audit import audit
 from dagster_project.quality.results import AuditReport, Guidance, QualityResult
 from dagster_project.quality.suites import suite_path
+from dagster_project.tables import create_table
 
 ACCOUNTING_COLUMNS = {
     "system": "VARCHAR",
@@ -114,8 +115,8 @@ def build_scratch(
     """Write the scratch file that the module's docstring describes."""
     with duckdb.connect(str(database)) as connection:
         connection.execute("create table audit_date as select cast(? as date) as as_of", [as_of])
-        _create_table(connection, "deliveries", ACCOUNTING_COLUMNS, deliveries)
-        _create_table(connection, "targets", TARGET_COLUMNS, targets)
+        create_table(connection, "deliveries", ACCOUNTING_COLUMNS, deliveries)
+        create_table(connection, "targets", TARGET_COLUMNS, targets)
         connection.execute(
             "create table volumes "
             "(system VARCHAR, extract VARCHAR, extract_date DATE, accepted_rows BIGINT, age BIGINT)"
@@ -128,15 +129,6 @@ def build_scratch(
                 _create_view(connection, f"{extract.view}__before", lake, extract, dates[1:2])
             for age, date in enumerate(dates[:2]):
                 _insert_volume(connection, lake, extract, date, age)
-
-
-def _create_table(
-    connection: duckdb.DuckDBPyConnection, name: str, columns: Mapping[str, str], rows: Iterable[Mapping[str, Any]]
-) -> None:
-    connection.execute(f"create table {name} ({', '.join(f'{n} {t}' for n, t in columns.items())})")
-    values = [[row[column] for column in columns] for row in rows]
-    if values:
-        connection.executemany(f"insert into {name} values ({', '.join('?' * len(columns))})", values)
 
 
 def delivered_dates(lake: Path, extract: RawExtract, as_of: dt.date) -> list[dt.date]:

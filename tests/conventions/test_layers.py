@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "dagster_project"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 LOGIC = ("extracts", "quality", "publishing", "report", "sample")
+SHARED = ("dagster_project.settings", "dagster_project.tables")
 
 
 def imports(path: Path) -> set[str]:
@@ -44,14 +45,17 @@ def test_only_the_audit_knows_great_expectations(path):
 
 
 @pytest.mark.parametrize("path", [p for p in SOURCES if p.parent.name in LOGIC], ids=names)
-def test_the_logic_packages_import_only_themselves_and_the_settings(path):
+def test_the_logic_packages_import_only_themselves_and_what_all_share(path):
     own = f"dagster_project.{path.parent.name}"
     foreign = [
-        name
-        for name in imports(path)
-        if name.startswith("dagster_project") and not name.startswith((own, "dagster_project.settings"))
+        name for name in imports(path) if name.startswith("dagster_project") and not name.startswith((own, *SHARED))
     ]
     assert foreign in ([], ["dagster_project"])
+
+
+def test_what_all_share_imports_none_of_them():
+    foreign = {name for module in SHARED for name in imports(ROOT / f"{module.replace('.', '/')}.py")}
+    assert not [name for name in foreign if name.startswith("dagster_project")]
 
 
 @pytest.mark.parametrize("path", [p for p in SOURCES if p.name != "settings.py"], ids=names)
