@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
-from functools import cached_property, wraps
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from threading import Thread
@@ -85,28 +85,23 @@ class Night:
         return datetime.now(ZoneInfo(self.business.reporting_time_zone)).replace(tzinfo=None)
 
 
-def _telling_of_a_full_disk(run: Callable[..., release.Release]) -> Callable[..., release.Release]:
-    """The run, raising DiskFull where the system had no room, whichever library it told so."""
-
-    @wraps(run)
-    def telling(night: Night, progress: Progress = silent) -> release.Release:
-        try:
-            return run(night, progress)
-        except (OSError, duckdb.Error, transformation.TransformationFailed) as error:
-            if not (said := NO_ROOM.search(str(error))):
-                raise
-            named = WRITTEN_FILE.search(str(error))
-            place = named["path"] if named else getattr(error, "filename", None) or night.settings.home
-            disk = shutil.disk_usage(night.settings.home)
-            raise DiskFull(
-                f"{place}: {said[0]}; {disk.free / 1e6:,.0f} of {disk.total / 1e6:,.0f} MB are free on the disk of "
-                f"{night.settings.home}; nothing was published; make room and run again"
-            ) from None
-
-    return telling
+@contextmanager
+def _full_disk_told(settings: Settings) -> Iterator[None]:
+    """Raises DiskFull where the system had no room, whichever library it told so."""
+    try:
+        yield
+    except (OSError, duckdb.Error, transformation.TransformationFailed) as error:
+        if not (said := NO_ROOM.search(str(error))):
+            raise
+        named = WRITTEN_FILE.search(str(error))
+        place = named["path"] if named else getattr(error, "filename", None) or settings.home
+        disk = shutil.disk_usage(settings.home)
+        raise DiskFull(
+            f"{place}: {said[0]}; {disk.free / 1e6:,.0f} of {disk.total / 1e6:,.0f} MB are free on the disk of "
+            f"{settings.home}; nothing was published; make room and run again"
+        ) from None
 
 
-@_telling_of_a_full_disk
 def run_night(night: Night, progress: Progress = silent) -> release.Release:
     """All stages in order, under the lock of KEIZOKU_HOME; returns the release that is served now.
 
@@ -115,7 +110,7 @@ def run_night(night: Night, progress: Progress = silent) -> release.Release:
     """
     timings = Timings(night.settings.warehouse.with_name("timings.json"))
     timings.begin()
-    with locked(night.settings):
+    with _full_disk_told(night.settings), locked(night.settings):
         preparing = Thread(target=_prepare, args=(night.settings,), daemon=True)
         preparing.start()
         with timings.stage("ingest"):
@@ -242,13 +237,12 @@ def transform(night: Night, progress: Progress = silent) -> list[transformation.
 
 def _models_are_current(night: Night) -> bool:
     mode = night.contracts["crm/subscriptions"].in_place_changes
-    return transformation.is_current(night.settings, night.business, _inputs(night), in_place_changes=mode)
+    return transformation.is_current(night.settings, night.business, night.as_of, _inputs(night), in_place_changes=mode)
 
 
 def _inputs(night: Night) -> transformation.Inputs:
     usage = ingest_module.usage_deliveries(night.settings, night.contracts, night.as_of)
     return transformation.Inputs(
-        night.as_of,
         [UsageDelivery(*delivery) for delivery in usage],
         ingest_module.snapshot_deliveries(night.settings, night.contracts, night.as_of),
         _hash(f"{ingest_module.READER_VERSION} {_input_state(night)} {load_targets(night.settings)}"),

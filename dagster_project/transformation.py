@@ -50,10 +50,9 @@ class NodeResult:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a build reads: the deliveries of usage and of snapshots (fingerprints by extract and date) up to a date, and
-    one fingerprint of these and everything else."""
+    """What a build reads: the deliveries of usage and of snapshots (fingerprints by extract and date) up to the as-of
+    date, and one fingerprint of these and everything else."""
 
-    as_of: date
     usage: Sequence[UsageDelivery]
     snapshots: Mapping[str, Mapping[date, str]]
     fingerprint: str
@@ -87,7 +86,7 @@ def build(
         **_targets_variable(settings),
     }
     manifest = prepared_manifest(settings)
-    this = _build_of(settings, business, inputs, in_place_changes) if inputs else None
+    this = _build_of(manifest, business, as_of, inputs, in_place_changes) if inputs else None
     last = None if full_refresh else _last_build(settings)
     _usage_build(settings).unlink(missing_ok=True)  # an incomplete build is not built upon
     if this:
@@ -107,16 +106,18 @@ def build(
 
 
 def is_current(
-    settings: Settings, business: BusinessSettings, inputs: Inputs, *, in_place_changes: str = "restate"
+    settings: Settings, business: BusinessSettings, as_of: date, inputs: Inputs, *, in_place_changes: str = "restate"
 ) -> bool:
     """Whether the last build was complete, and of the same inputs, models and settings."""
-    return _last_build(settings) == _build_of(settings, business, inputs, in_place_changes)
+    this = _build_of(prepared_manifest(settings), business, as_of, inputs, in_place_changes)
+    return _last_build(settings) == this
 
 
-def _build_of(settings: Settings, business: BusinessSettings, inputs: Inputs, in_place_changes: str) -> UsageBuild:
-    manifest = prepared_manifest(settings)
+def _build_of(
+    manifest: Path, business: BusinessSettings, as_of: date, inputs: Inputs, in_place_changes: str
+) -> UsageBuild:
     made_by = hashlib.sha256(f"{manifest.stem} {in_place_changes} {business.model_dump_json()}".encode()).hexdigest()
-    return UsageBuild(made_by, inputs.fingerprint, inputs.as_of, tuple(inputs.usage), inputs.snapshots)
+    return UsageBuild(made_by, inputs.fingerprint, as_of, tuple(inputs.usage), inputs.snapshots)
 
 
 def _last_build(settings: Settings) -> UsageBuild | None:

@@ -37,6 +37,8 @@ RESULT_FORMAT = {"result_format": "BASIC", "partial_unexpected_count": 0}
 # Errors about the query itself. Others (a failed conversion, say) may quote the data and are not repeated.
 ERRORS_WITHOUT_VALUES = ("Binder Error", "Catalog Error", "Parser Error", "does not exist")
 
+COUNTED = "count_of_unexpected_rows"  # Great Expectations' name for the class CountOfUnexpectedRows
+
 README = "expectations/README.md"
 
 
@@ -212,10 +214,14 @@ def load_great_expectations() -> Any:
 
 
 def _validate(gx: Any, source: Any, suite: Suite) -> dict[int, _Outcome]:
-    configs = [{**p.config, "meta": {**p.config.get("meta", {}), "position": i}} for i, p in enumerate(suite.planned)]
-    for config in configs:
-        if config["type"] == SQL_EXPECTATION:
-            config["type"] = "count_of_unexpected_rows"
+    configs = [
+        {
+            **planned.config,
+            "type": COUNTED if planned.config["type"] == SQL_EXPECTATION else planned.config["type"],
+            "meta": {**planned.config.get("meta", {}), "position": position},
+        }
+        for position, planned in enumerate(suite.planned)
+    ]
     try:
         batch = source.add_table_asset(suite.name, table_name=suite.table).add_batch_definition_whole_table("all")
         native = gx.ExpectationSuite(name=suite.name, expectations=configs)
