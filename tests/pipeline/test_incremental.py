@@ -29,7 +29,7 @@ BY_DAYS = ["int_usage_days", "int_event_days", "int_session_days", "int_recomput
 USAGE = ["+int_account_days", "+int_onboarding_steps"]
 EVERYTHING = ["resource_type:model", "resource_type:seed"]
 TONIGHTS_WORK = frozenset(
-    {"int_usage_days", "int_recomputed_users"}
+    {"int_usage_days", "int_recomputed_users", "int_fact_days"}
 )  # what a night had to do differs, and is no figure
 
 

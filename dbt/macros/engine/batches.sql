@@ -84,15 +84,12 @@
     {{ return(batches) }}
 {%- endmacro %}
 
-{# Batches of a table with grain, period_start and signature: the periods of `int_session_periods` whose signature is not the one of the
-   rows there, or that went, a grain and twelve months at a time. #}
-{% macro session_period_batches(is_kept) -%}
-    {%- set kept = "full join (select distinct grain, period_start, signature from " ~ this ~ ") k using (grain, period_start)
-        where p.signature is distinct from k.signature" -%}
+{# Batches of a table with grain and period_start: the outdated periods of `int_periods`, a grain and twelve months at a time. #}
+{% macro period_batches(is_kept) -%}
     {%- set rows = run_query("
         select grain, string_agg('date ''' || period_start || '''', ', ') as periods, min(period_start) as first_period, count(*) as found,
             max(period_end) as last_day
-        from " ~ ref("int_session_periods") ~ " p " ~ (kept if is_kept else "") ~ "
+        from " ~ ref("int_periods") ~ " where " ~ is_outdated_period() ~ "
         group by grain, " ~ fiscal_bucket("period_start", 12) ~ "
         order by grain, first_period").rows -%}
     {%- set batches = [] -%}
@@ -101,12 +98,13 @@
             "told": b.found ~ " " ~ b.grain ~ "s from " ~ b.first_period,
             "replaces": "grain = '" ~ b.grain ~ "' and period_start in (" ~ b.periods ~ ")",
             "variables": {"batch_grain": "'" ~ b.grain ~ "'", "batch_periods": "[" ~ b.periods ~ "]",
-                "batch_first_day": "date '" ~ b.first_period ~ "'", "batch_last_day": "date '" ~ (b.last_day or b.first_period) ~ "'"}}) -%}
+                "batch_first_day": "date '" ~ b.first_period ~ "'", "batch_last_day": "date '" ~ b.last_day ~ "'"}}) -%}
     {%- endfor -%}
     {{ return(batches) }}
 {%- endmacro %}
 
-{# A table made of batches; the config `batches` names the macro that lists those to compute. Its rows of other batches stay. #}
+{# A table made of batches; the config `batches` names the macro that lists those to compute. Its rows of other batches stay, unless the
+   macro that the config `outdated` may name tells that they are outdated. #}
 {% materialization in_batches, adapter="duckdb" %}
     {%- set existing = load_cached_relation(this) -%}
     {%- set is_kept = existing is not none and existing.is_table and not should_full_refresh() -%}
@@ -114,6 +112,9 @@
     {%- if not is_kept -%}
         {%- if existing is not none %}{% do adapter.drop_relation(existing) %}{% endif -%}
         {%- call statement("create") %}create table {{ this }} as select * from ({{ sql }}) as computed limit 0{% endcall -%}
+    {%- endif -%}
+    {%- if is_kept and config.get("outdated") -%}
+        {%- call statement("outdated") %}delete from {{ this }} where {{ context[config.get("outdated")]() }}{% endcall -%}
     {%- endif -%}
     {%- set batches = context[config.get("batches")](is_kept) -%}
     {%- for batch in batches -%}

@@ -22,8 +22,9 @@
     {{ whole_division(month_index(day) ~ " - " ~ (var("fiscal_year_start_month") - 1), months) }}
 {%- endmacro %}
 
-{% macro fiscal_year_start(day) -%}
-    {{ month_first_day(fiscal_bucket(day, 12) ~ " * 12 + " ~ (var("fiscal_year_start_month") - 1)) }}
+{# The first day of that month, quarter or year. #}
+{% macro fiscal_start(day, months) -%}
+    {{ month_first_day(fiscal_bucket(day, months) ~ " * " ~ months ~ " + " ~ (var("fiscal_year_start_month") - 1)) }}
 {%- endmacro %}
 
 {% macro whole_division(dividend, divisor) -%}

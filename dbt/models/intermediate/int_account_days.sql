@@ -15,7 +15,7 @@ with user_days as (
     from {{ ref("int_user_days") }}
     {%- if since %}
     -- who was active neither in the fiscal year so far nor in the 30 days before is new to every period and window
-    where activity_date >= least({{ days_after(since, -30) }}, {{ fiscal_year_start(since) }})
+    where activity_date >= least({{ days_after(since, -30) }}, {{ fiscal_start(since, 12) }})
     {%- endif %}
     window w as (partition by account_id, user_id order by activity_date)
 ),

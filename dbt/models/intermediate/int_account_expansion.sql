@@ -1,10 +1,11 @@
 -- what each customer at opening pays more on products it kept, and on products it added while keeping one
+{{ config(materialized="kept", outdated="is_outdated_period") }}
 with products as (
     select grain, period_start, account_id, product,
         sum(mrr) filter (where balance = 'opening') as opening_mrr,
         sum(mrr) filter (where balance = 'closing') as closing_mrr
     from {{ ref("int_period_balances") }}
-    where balance in ('opening', 'closing')
+    where balance in ('opening', 'closing') and {{ is_outdated_period() }}
     group by grain, period_start, account_id, product
 ),
 

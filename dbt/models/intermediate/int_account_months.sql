@@ -1,5 +1,7 @@
 {%- set measured_until = "least(" ~ month_last_day(month_index("day")) ~ ", " ~ as_of() ~ ")" -%}
+{%- set kept = first_changed_days() -%}
 {%- set measures = ["active_days", "active_users", "users_new_to_month", "users_new_to_quarter", "users_new_to_year", "sessions"] -%}
+{{ config(materialized="kept", outdated="is_outdated_month") }}
 with months as (
     select account_id, {{ month_index("day") }} as month_index
         {%- for m in measures %}, sum({{ m }}) as {{ m }}{% endfor %},
@@ -8,16 +10,26 @@ with months as (
         -- a change counts on every day from its own to the last one measured of the month
         sum(change_7d * greatest(0, {{ days_between("day", measured_until) }} + 1)) as changed_user_weeks
     from {{ ref("int_account_days") }}
+    where {{ is_outdated_month(month_index("day")) }}
     group by account_id, {{ month_index("day") }}
 ),
 
 -- Every month into which 30 days reach has a row: whoever is counted all through it left the window of 7 days in it, or was active.
 carried as (
-    select *,
-        coalesce(sum(change_7d) over earlier, 0) as opening_users_7d,
-        coalesce(sum(change_30d) over earlier, 0) as opening_users_30d
-    from months
-    window earlier as (partition by account_id order by month_index rows between unbounded preceding and 1 preceding)
+    select m.*,
+        {%- for days in [7, 30] %}
+        {% if kept %}coalesce(k.users_{{ days }}d, 0) + {% endif %}coalesce(sum(m.change_{{ days }}d) over earlier, 0) as opening_users_{{ days }}d{{ "," if not loop.last }}
+        {%- endfor %}
+    from months m
+    {% if kept -%}
+    left join (
+        select account_id, sum(change_7d) as users_7d, sum(change_30d) as users_30d
+        from {{ ref("int_account_days") }}
+        where not {{ is_outdated_month(month_index("day")) }}
+        group by account_id
+    ) k on k.account_id = m.account_id
+    {% endif -%}
+    window earlier as (partition by m.account_id order by m.month_index rows between unbounded preceding and 1 preceding)
 )
 
 select account_id, month_index

@@ -1,3 +1,4 @@
+{{ config(materialized="kept", outdated="is_outdated_period") }}
 with balances as (
     select grain, period_start, account_id,
         coalesce(sum(mrr) filter (where balance = 'opening'), 0) as opening_mrr,
@@ -6,13 +7,14 @@ with balances as (
         coalesce(sum(mrr) filter (where balance = 'year_ago'), 0) as mrr_12m_ago,
         coalesce(sum(seats) filter (where balance = 'closing'), 0) as seats
     from {{ ref("int_period_balances") }}
+    where {{ is_outdated_period() }}
     group by grain, period_start, account_id
 ),
 
 population as (
     select grain, period_start, account_id from balances
     union
-    select grain, period_start, account_id from {{ ref("int_paid_periods") }}
+    select grain, period_start, account_id from {{ ref("int_paid_periods") }} where {{ is_outdated_period() }}
 ),
 
 measured as (

@@ -1,9 +1,11 @@
 {%- set keys = ["grain", "period_start", "account_id"] -%}
+{{ config(materialized="kept", outdated="is_outdated_period") }}
 with decisive as (
     select b.grain, b.period_start, b.account_id, b.plan, b.product, b.mrr
     from {{ ref("int_period_balances") }} b
     join {{ ref("int_account_periods") }} k
         on k.grain = b.grain and k.period_start = b.period_start and k.account_id = b.account_id and k.decisive_balance = b.balance
+    where {{ is_outdated_period("b.grain", "b.period_start") }}
 ),
 
 covering as (
@@ -18,7 +20,7 @@ covering as (
         on i.account_id = k.account_id and i.start_date <= k.measured_on
         and (i.end_date is null or i.end_date > k.period_start)
     left join {{ ref("int_period_rates") }} r on r.currency = i.currency and r.rate_on = k.measured_on
-    where k.decisive_balance is null
+    where k.decisive_balance is null and {{ is_outdated_period("k.grain", "k.period_start") }}
 ),
 
 last_covering as (
@@ -44,3 +46,4 @@ left join (
 ) main_{{ value }}
     on main_{{ value }}.grain = k.grain and main_{{ value }}.period_start = k.period_start and main_{{ value }}.account_id = k.account_id
 {% endfor %}
+where {{ is_outdated_period("k.grain", "k.period_start") }}

@@ -1,4 +1,5 @@
 -- what an account has paid up to a period's end: refunds subtract, whatever their sign
+{{ config(materialized="kept", outdated="is_outdated_period") }}
 with months as (
     select account_id, {{ month_index("issued_on") }} as month_index,
         sum(case when kind = 'refund' then -abs(amount) else amount end) as paid
@@ -18,3 +19,4 @@ totals as (
 select p.grain, p.period_start, t.account_id, {{ money("t.paid_total") }} as paid_total
 from totals t
 join {{ ref("int_periods") }} p on {{ month_index("p.measured_on") }} between t.first_month and t.last_month
+where {{ is_outdated_period("p.grain", "p.period_start") }}

@@ -1,3 +1,4 @@
+{{ config(materialized="kept", outdated="is_outdated_period") }}
 with months as (
     select account_id, month_index,
         count(*) filter (where moment = 'opened') as opened,
@@ -19,11 +20,12 @@ figures as (
     select p.grain, p.period_start, m.account_id, m.opened, m.responded, m.resolved, 0 as backlog
     from months m
     join {{ ref("int_period_months") }} p on p.month_index = m.month_index
+    where {{ is_outdated_period("p.grain", "p.period_start") }}
     union all
     select p.grain, p.period_start, b.account_id, 0, 0, 0, b.backlog
     from backlogs b
     join {{ ref("int_periods") }} p on {{ month_index("p.measured_on") }} between b.first_month and b.last_month
-    where b.backlog > 0
+    where b.backlog > 0 and {{ is_outdated_period("p.grain", "p.period_start") }}
 )
 
 select grain, period_start, account_id,

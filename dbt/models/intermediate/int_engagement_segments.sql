@@ -1,40 +1,7 @@
 {%- set counts = ["active_users", "user_days", "user_weeks", "active_accounts", "customers_in_period", "active_customers", "seats",
     "sessions"] -%}
-with accounts as (
-    select s.*, u.active_users, u.user_days, u.user_weeks, u.sessions, m.seats,
-        u.active_days > 0 as is_active,
-        -- usage that names no account has users and sessions, and no account
-        u.active_days > 0 and s.account_id <> '(unknown)' as is_active_account,
-        coalesce(m.has_paid_day, false) as is_customer
-    from {{ ref("int_account_segments") }} s
-    join {{ ref("int_periods") }} p on p.grain = s.grain and p.period_start = s.period_start
-    left join {{ ref("int_account_usage") }} u
-        on u.grain = s.grain and u.period_start = s.period_start and u.account_id = s.account_id
-    left join {{ ref("int_account_mrr") }} m
-        on m.grain = s.grain and m.period_start = s.period_start and m.account_id = s.account_id
-    where (u.active_days > 0 or u.user_weeks > 0 or m.has_paid_day)
-        and p.period_end >= (select min(day) from {{ ref("int_account_days") }} where active_days > 0)
-),
-
-figures as (
-    {{ by_segment("accounts", "
-        sum(active_users) as active_users,
-        sum(user_days) as user_days,
-        sum(user_weeks) as user_weeks,
-        count(*) filter (where is_active_account) as active_accounts,
-        count(*) filter (where is_customer) as customers_in_period,
-        count(*) filter (where is_customer and is_active) as active_customers,
-        sum(seats) as seats,
-        sum(sessions) as sessions") }}
-)
-
-select g.grain, g.period_start, g.segment_dimension, g.segment_value,
-    p.period_end, p.period_label, p.is_complete, p.days_elapsed
+select grain, period_start, segment_dimension, segment_value, period_end, period_label, is_complete, days_elapsed
     {%- for c in counts %},
-    cast(coalesce(f.{{ c }}, 0) as bigint) as {{ c }}
+    {{ count_column(c) }}
     {%- endfor %}
-from {{ dense_grid("figures") }} g
-join {{ ref("int_periods") }} p on p.grain = g.grain and p.period_start = g.period_start
-left join figures f
-    on f.grain = g.grain and f.period_start = g.period_start
-    and f.segment_dimension = g.segment_dimension and f.segment_value = g.segment_value
+from {{ on_dense_grid(ref("int_engagement_figures")) }}

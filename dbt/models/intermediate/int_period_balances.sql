@@ -1,3 +1,4 @@
+{{ config(materialized="kept", outdated="is_outdated_period") }}
 with roles as (
     select grain, period_start, measured_on, measured_on as snapshot_on, 'closing' as balance from {{ ref("int_periods") }}
     union all
@@ -15,3 +16,4 @@ from roles r
 join {{ ref("int_snapshot_items") }} i on i.snapshot_on = r.snapshot_on
 left join {{ ref("int_period_rates") }} now_rate on now_rate.currency = i.currency and now_rate.rate_on = r.measured_on
 left join {{ ref("int_period_rates") }} then_rate on then_rate.currency = i.currency and then_rate.rate_on = r.snapshot_on
+where {{ is_outdated_period("r.grain", "r.period_start") }}

@@ -1,4 +1,5 @@
 {%- set fiscal_offset = var("fiscal_year_start_month") - 1 -%}
+-- built before whatever counts periods, which asks it what changed: depends_on: {{ ref("int_fact_days") }}
 with months as (
     select cast(n as integer) as m
     from {{ integer_series(

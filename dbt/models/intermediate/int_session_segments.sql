@@ -1,4 +1,5 @@
-{{ config(materialized="in_batches", batches="session_period_batches") }}
+-- depends_on: {{ ref("int_periods") }}
+{{ config(materialized="in_batches", batches="period_batches", outdated="is_outdated_period") }}
 with started as (
     select account_id, {{ month_index("started_at") }} as month_index, length_microseconds
     from {{ ref("int_sessions") }}
@@ -12,15 +13,9 @@ sessions as (
     join {{ ref("int_account_segments") }} s
         on {{ same_grain_in_batch("s.grain", "m.grain") }} and s.period_start = m.period_start and s.account_id = x.account_id
     where {{ period_in_batch("m.grain", "m.period_start") }} and {{ period_in_batch("s.grain", "s.period_start") }}
-),
-
-figures as (
-    {{ by_segment("sessions", "
-        count(*) as sessions,
-        sum(length_microseconds) as length_microseconds,
-        " ~ percentile_of("length_microseconds", 0.5) ~ " as median_microseconds") }}
 )
 
-select f.*, p.signature
-from figures f
-join {{ ref("int_session_periods") }} p on p.grain = f.grain and p.period_start = f.period_start
+{{ by_segment("sessions", "
+    count(*) as sessions,
+    sum(length_microseconds) as length_microseconds,
+    " ~ percentile_of("length_microseconds", 0.5) ~ " as median_microseconds") }}

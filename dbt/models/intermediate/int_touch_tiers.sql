@@ -1,9 +1,12 @@
 {%- set tiers = var("touch_tiers") -%}
+{{ config(materialized="kept", outdated="is_outdated_snapshot") }}
+-- depends_on: {{ ref("int_periods") }}
 with balances as (
     select i.snapshot_on, i.account_id, i.plan,
         {{ money("sum(" ~ converted("i.monthly_amount", "i.currency", "r.rate", "i.snapshot_on") ~ ")") }} as mrr
     from {{ ref("int_snapshot_items") }} i
     left join {{ ref("int_period_rates") }} r on r.currency = i.currency and r.rate_on = i.snapshot_on
+    where {{ is_new_snapshot("i.snapshot_on") }}
     group by i.snapshot_on, i.account_id, i.plan
 ),
 

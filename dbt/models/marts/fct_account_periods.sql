@@ -1,3 +1,4 @@
+{{ config(materialized="kept", outdated="is_outdated_period") }}
 with measured as (
     select s.*, m.opening_mrr, m.published_opening_mrr, m.closing_mrr, m.mrr_12m_ago, m.movement, m.has_paid_day,
         u.active_users, u.sessions, t.tickets_opened
@@ -8,6 +9,7 @@ with measured as (
         on u.grain = s.grain and u.period_start = s.period_start and u.account_id = s.account_id
     left join {{ ref("int_account_tickets") }} t
         on t.grain = s.grain and t.period_start = s.period_start and t.account_id = s.account_id
+    where {{ is_outdated_period("s.grain", "s.period_start") }}
 )
 
 select

@@ -1,0 +1,59 @@
+{# Some tables keep from build to build the rows that nothing new could change, and only the others are made anew. A figure depends on facts
+   dated by the end of its day or period and on no later ones: what ends before the first day of which a fact changed (`int_fact_days`) is as
+   it was. A model tells its outdated rows by one of the macros below, and selects no others. #}
+
+{# A table of kept rows and of rows made anew; the config `outdated` names the macro that tells which ones they are. #}
+{% materialization kept, adapter="duckdb" %}
+    {%- set existing = load_cached_relation(this) -%}
+    {{ run_hooks(pre_hooks) }}
+    {%- if existing is not none and existing.is_table and not should_full_refresh() -%}
+        {%- call statement("main") %}
+            delete from {{ this }} where {{ context[config.require("outdated")]() }};
+            insert into {{ this }} by name {{ sql }}
+        {% endcall -%}
+    {%- else -%}
+        {%- if existing is not none %}{% do adapter.drop_relation(existing) %}{% endif -%}
+        {%- call statement("main") %}{{ create_table_as(false, this, sql) }}{% endcall -%}
+    {%- endif -%}
+    {{ run_hooks(post_hooks) }}
+    {%- do adapter.commit() -%}
+    {{ return({"relations": [this.incorporate(type="table")]}) }}
+{% endmaterialization %}
+
+{# The first day of which a fact changed since the last build, and the first days of its month, quarter and year; none where everything is
+   made anew. Whoever asks is built after `int_fact_days`: `int_periods` is, and with it all that counts periods. #}
+{% macro first_changed_days() -%}
+    {%- set facts = last_build_of("int_fact_days") if last_build_of(model.name) else none -%}
+    {%- if not facts -%}{{ return(none) }}{%- endif -%}
+    {%- set found = run_query("
+        with changed as (
+            select greatest(coalesce(min(day), cast('9000-01-01' as date)), cast('1000-01-01' as date)) as day
+            from " ~ facts ~ " where is_changed
+        )
+        select cast(day as varchar) as day, cast(" ~ fiscal_start("day", 1) ~ " as varchar) as month,
+            cast(" ~ fiscal_start("day", 3) ~ " as varchar) as quarter, cast(" ~ fiscal_start("day", 12) ~ " as varchar) as year
+        from changed") -%}
+    {{ return(found.rows[0]) }}
+{%- endmacro %}
+
+{% macro is_outdated_period(grain="grain", period_start="period_start") -%}
+    {%- set first = first_changed_days() -%}
+    {%- if first is none -%}true{%- else -%}
+    ({{ period_start }} >= cast('{{ first.year }}' as date) and {{ period_start }} >= case {{ grain }} when 'month' then cast('{{ first.month }}' as date)
+        when 'quarter' then cast('{{ first.quarter }}' as date) else cast('{{ first.year }}' as date) end)
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro is_outdated_month(month="month_index") -%}
+    {%- set first = first_changed_days() -%}
+    {%- if first is none -%}true{%- else -%}{{ month }} >= {{ month_index("cast('" ~ first.month ~ "' as date)") }}{%- endif -%}
+{%- endmacro %}
+
+{# Of the days on which balances are taken: those that no row is of, once the outdated ones went. #}
+{% macro is_new_snapshot(snapshot_on) -%}
+    {%- if first_changed_days() is none -%}true{%- else -%}{{ snapshot_on }} not in (select snapshot_on from {{ this }}){%- endif -%}
+{%- endmacro %}
+
+{% macro is_outdated_snapshot() -%}
+    snapshot_on >= cast('{{ first_changed_days().day }}' as date) or snapshot_on not in (select snapshot_on from {{ snapshot_days() }})
+{%- endmacro %}
