@@ -55,6 +55,7 @@ class Life:
     owners: dict[str, str] = field(default_factory=dict)  # account by subscription
     terms: dict[str, Row] = field(default_factory=dict)  # of a subscription, where they are not the usual ones
     snapshots: dict[tuple[str, dt.date], list[Row]] = field(default_factory=dict)  # rows by extract and extract date
+    deltas: dict[tuple[str, dt.date], list[Row]] = field(default_factory=dict)  # rows by extract and extract date
     events: dict[dt.date, dict[str, list[Row]]] = field(default_factory=dict)  # rows by extract date and file
     unread: set[dt.date] = field(default_factory=set)  # extract dates of events that no night has read yet
     log: list[str] = field(default_factory=list)
@@ -67,6 +68,8 @@ class Life:
         for day, row in history:
             self.add(day, row)
         self.deliver_snapshots()
+        rates = [{"currency": "USD", "rate_date": BEGIN + n * DAY, "rate": 150 + n % 7} for n in range(-400, 200, 5)]
+        self._deliver("finance/fx_rates", self.today, as_csv(rates))
         for day in self.events:
             self.write(day)
 
@@ -125,9 +128,10 @@ class Life:
         """Lands accounts and subscriptions as they are now, as today's snapshots or those of another day."""
         accounts = [{**row, "created_at": "2024-01-02 09:00:00"} for row in self.accounts.values()]
         self.deliver_snapshot("crm/accounts", day or self.today, accounts)
-        usual = {"product": "core", "plan": "Basic", "amount": "100", "billing_interval": "month"}
+        usual = {"product": "core", "plan": "Basic", "amount": "100", "billing_interval": "month", "end_date": None,
+                 "currency": "JPY", "is_trial": "false"}  # fmt: skip
         rows = [
-            {"subscription_id": s, "account_id": a, **usual, **self.terms.get(s, {}), "start_date": "2024-01-05"}
+            {"subscription_id": s, "account_id": a, **usual, "start_date": "2024-01-05", **self.terms.get(s, {})}
             for s, a in self.owners.items()
         ]
         self.deliver_snapshot("crm/subscriptions", day or self.today, rows)
@@ -135,6 +139,11 @@ class Life:
     def deliver_snapshot(self, extract: str, day: dt.date, rows: list[Row]) -> None:
         self.snapshots[extract, day] = rows
         self._deliver(extract, day, as_csv(rows))
+
+    def deliver(self, extract: str, row: Row) -> None:
+        """Adds a row to today's delivery of a delta extract."""
+        self.deltas.setdefault((extract, self.today), []).append(row)
+        self._deliver(extract, self.today, as_csv(self.deltas[extract, self.today]), "more.csv")
 
     def _deliver(self, extract: str, day: dt.date, text: str, name: str = "part.csv") -> None:
         path: Path = self.company.settings.landing / extract / day.isoformat() / name
@@ -305,6 +314,42 @@ def other_attributes(life: Life) -> str:
     return f"{life.terms} {life.accounts}"
 
 
+def another_time(life: Life) -> str:
+    """A subscription began or ends on another day than it was thought to, is a trial, or is paid in another currency."""
+    subscription = life.random.choice(SUBSCRIPTIONS)
+    begin = BEGIN + life.random.choice([-300, -5, 0, 30, HISTORY - 10, HISTORY]) * DAY
+    end = life.random.choice([None, None, begin + life.random.choice([1, 20, 45]) * DAY, life.today])
+    terms = {"start_date": begin, "end_date": end, "product": life.random.choice(["core", "core", "extra"]),
+             "currency": life.random.choice(["JPY", "JPY", "USD"]), "amount": life.random.choice(["0", "100", "150"]),
+             "is_trial": life.random.choice(["false", "false", "true"])}  # fmt: skip
+    life.terms[subscription] = {**life.terms.get(subscription, {}), **terms}
+    life.deliver_snapshots()
+    return f"{subscription} {life.terms[subscription]}"
+
+
+def something_of_the_crm(life: Life) -> str:
+    """An invoice, a ticket, a response or a rate, that of an earlier delivery again or a new one, of any day."""
+    pick = life.random.choice
+    day = life.today - pick([0, 0, 1, 3, 30, 60]) * DAY
+    number = pick(range(6))
+    same = {"account_id": pick([*ACCOUNTS, "A9"]), "is_deleted": pick(["false", "false", "false", "true"])}
+    answered, resolved = (pick([None, day, day + 3 * DAY, life.today, life.today + DAY]) for _ in range(2))
+    extract, row = pick(
+        [
+            ("crm/invoices", {"invoice_id": f"I{number}", **same, "issued_at": f"{day} {pick(TIMES)}", "amount": pick([5, 70]),
+                              "currency": pick(["JPY", "USD"]), "kind": pick(["one_off", "recurring", "refund"])}),
+            ("crm/support_tickets", {"ticket_id": f"T{number}", **same, "created_at": f"{day} 00:00:00",
+                                     "first_responded_at": answered and f"{answered} 01:00:00",
+                                     "resolved_at": resolved and f"{resolved} 02:00:00"}),
+            ("crm/survey_responses", {"response_id": f"R{number}", **same, "contact_id": pick([None, "c", "d"]),
+                                      "survey": pick(["nps", "csat"]), "score": pick([1, 5]), "responded_at": f"{day} {pick(TIMES)}"}),
+            ("finance/fx_rates", {"currency": "USD", "rate_date": day, "rate": pick([140, 160]), "is_deleted": "false"}),
+        ]
+    )  # fmt: skip
+    life.deliver(extract, row)
+    return f"{extract} {row}"
+
+
 def an_account_gone_or_back(life: Life) -> str:
     account = life.random.choice(ACCOUNTS)
     if account in life.accounts:
@@ -405,6 +450,8 @@ STEPS: dict[Callable[[Life], str], int] = {
     another_owner: 3,
     a_test_or_none: 2,
     other_attributes: 3,
+    another_time: 3,
+    something_of_the_crm: 8,
     an_account_gone_or_back: 1,
     late_snapshots: 1,
     a_corrected_snapshot: 2,
