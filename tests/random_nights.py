@@ -315,7 +315,7 @@ def other_attributes(life: Life) -> str:
 
 
 def another_time(life: Life) -> str:
-    """A subscription began or ends on another day than it was thought to, is a trial, or is paid in another currency."""
+    """A subscription began or ends on another day than it was thought to, is a trial, or has another currency."""
     subscription = life.random.choice(SUBSCRIPTIONS)
     begin = BEGIN + life.random.choice([-300, -5, 0, 30, HISTORY - 10, HISTORY]) * DAY
     end = life.random.choice([None, None, begin + life.random.choice([1, 20, 45]) * DAY, life.today])
@@ -336,14 +336,16 @@ def something_of_the_crm(life: Life) -> str:
     answered, resolved = (pick([None, day, day + 3 * DAY, life.today, life.today + DAY]) for _ in range(2))
     extract, row = pick(
         [
-            ("crm/invoices", {"invoice_id": f"I{number}", **same, "issued_at": f"{day} {pick(TIMES)}", "amount": pick([5, 70]),
-                              "currency": pick(["JPY", "USD"]), "kind": pick(["one_off", "recurring", "refund"])}),
+            ("crm/invoices", {"invoice_id": f"I{number}", **same, "issued_at": f"{day} {pick(TIMES)}",
+                              "amount": pick([5, 70]), "currency": pick(["JPY", "USD"]),
+                              "kind": pick(["one_off", "recurring", "refund"])}),
             ("crm/support_tickets", {"ticket_id": f"T{number}", **same, "created_at": f"{day} 00:00:00",
                                      "first_responded_at": answered and f"{answered} 01:00:00",
                                      "resolved_at": resolved and f"{resolved} 02:00:00"}),
             ("crm/survey_responses", {"response_id": f"R{number}", **same, "contact_id": pick([None, "c", "d"]),
-                                      "survey": pick(["nps", "csat"]), "score": pick([1, 5]), "responded_at": f"{day} {pick(TIMES)}"}),
-            ("finance/fx_rates", {"currency": "USD", "rate_date": day, "rate": pick([140, 160]), "is_deleted": "false"}),
+                                      "survey": pick(["nps", "csat"]), "score": pick([1, 5]),
+                                      "responded_at": f"{day} {pick(TIMES)}"}),
+            ("finance/fx_rates", {"currency": "USD", "rate_date": day, "rate": pick([140, 160])}),
         ]
     )  # fmt: skip
     life.deliver(extract, row)
