@@ -364,6 +364,15 @@ def test_segments_of_sessions_of_months_without_new_usage(nights):
     nights.night(life)
 
 
+def test_whether_there_are_users_changes_every_period(nights):
+    nights.only = EVERYTHING
+    life = Life(nights.company, Random(0))
+    life.begin(QUIET_HISTORY)
+    nights.night(life)
+    nobody_has_an_id(life)
+    nights.night(life)
+
+
 # random nights
 
 

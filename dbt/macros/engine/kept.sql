@@ -21,7 +21,7 @@
 {% endmaterialization %}
 
 {# The first day of which a fact changed since the last build, and the first days of its month, quarter and year; none where everything is
-   made anew. Whoever asks is built after `int_fact_days`: `int_periods` is, and with it all that counts periods. #}
+   made anew. Whoever asks has to be built after `int_fact_days`, as all that reads `int_periods` is. #}
 {% macro first_changed_days() -%}
     {%- set facts = last_build_of("int_fact_days") if last_build_of(model.name) else none -%}
     {%- if not facts -%}{{ return(none) }}{%- endif -%}

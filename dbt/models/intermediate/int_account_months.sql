@@ -2,6 +2,7 @@
 {%- set kept = first_changed_days() -%}
 {%- set measures = ["active_days", "active_users", "users_new_to_month", "users_new_to_quarter", "users_new_to_year", "sessions"] -%}
 {{ config(materialized="kept", outdated="is_outdated_month") }}
+-- depends_on: {{ ref("int_fact_days") }}
 with months as (
     select account_id, {{ month_index("day") }} as month_index
         {%- for m in measures %}, sum({{ m }}) as {{ m }}{% endfor %},
