@@ -42,7 +42,7 @@
 
 {# Batches of a table with an `event_date`: runs of adjoining days of `int_usage_days` that are to be recomputed, of about two million
    events each, with the deliveries that hold any of their events, and for each date from the first to the last the one that holds most. #}
-{% macro usage_batches(is_kept) -%}
+{% macro usage_batches() -%}
     {%- set rows = run_query("
         with days as (
             select d.event_date, d.is_recomputed, coalesce(i.events, 0) as events
@@ -85,7 +85,7 @@
 {%- endmacro %}
 
 {# Batches of a table with grain and period_start: the outdated periods of `int_periods`, a grain and twelve months at a time. #}
-{% macro period_batches(is_kept) -%}
+{% macro period_batches() -%}
     {%- set rows = run_query("
         select grain, string_agg('date ''' || period_start || '''', ', ') as periods, min(period_start) as first_period, count(*) as found,
             max(period_end) as last_day
@@ -103,20 +103,14 @@
     {{ return(batches) }}
 {%- endmacro %}
 
-{# A table made of batches; the config `batches` names the macro that lists those to compute. Its rows of other batches stay, unless the
-   macro that the config `outdated` may name tells that they are outdated. #}
+{# A table made of batches; the config `batches` names the macro that lists those to compute. Its rows of other batches stay, unless they are
+   outdated (`kept_table`). #}
 {% materialization in_batches, adapter="duckdb" %}
-    {%- set existing = load_cached_relation(this) -%}
-    {%- set is_kept = existing is not none and existing.is_table and not should_full_refresh() -%}
     {{ run_hooks(pre_hooks) }}
-    {%- if not is_kept -%}
-        {%- if existing is not none %}{% do adapter.drop_relation(existing) %}{% endif -%}
+    {%- if not kept_table() -%}
         {%- call statement("create") %}create table {{ this }} as select * from ({{ sql }}) as computed limit 0{% endcall -%}
     {%- endif -%}
-    {%- if is_kept and config.get("outdated") -%}
-        {%- call statement("outdated") %}delete from {{ this }} where {{ context[config.get("outdated")]() }}{% endcall -%}
-    {%- endif -%}
-    {%- set batches = context[config.get("batches")](is_kept) -%}
+    {%- set batches = context[config.get("batches")]() -%}
     {%- for batch in batches -%}
         {%- do log(this.identifier ~ ": " ~ batch.told ~ " (" ~ loop.index ~ " of " ~ loop.length ~ " batches)", info=true) -%}
         {%- call statement("batch") %}

@@ -4,21 +4,28 @@
 
 {# A table of kept rows and of rows made anew; the config `outdated` names the macro that tells which ones they are. #}
 {% materialization kept, adapter="duckdb" %}
-    {%- set existing = load_cached_relation(this) -%}
     {{ run_hooks(pre_hooks) }}
-    {%- if existing is not none and existing.is_table and not should_full_refresh() -%}
-        {%- call statement("main") %}
-            delete from {{ this }} where {{ context[config.require("outdated")]() }};
-            insert into {{ this }} by name {{ sql }}
-        {% endcall -%}
-    {%- else -%}
-        {%- if existing is not none %}{% do adapter.drop_relation(existing) %}{% endif -%}
-        {%- call statement("main") %}{{ create_table_as(false, this, sql) }}{% endcall -%}
-    {%- endif -%}
+    {%- call statement("main") %}
+        {% if kept_table() %}insert into {{ this }} by name {{ sql }}{% else %}{{ create_table_as(false, this, sql) }}{% endif %}
+    {% endcall -%}
     {{ run_hooks(post_hooks) }}
     {%- do adapter.commit() -%}
     {{ return({"relations": [this.incorporate(type="table")]}) }}
 {% endmaterialization %}
+
+{# The table that a materialization adds to, less the rows that the macro tells which the config `outdated` may name; none where it is to be
+   created, and whatever stood there is gone. #}
+{% macro kept_table() -%}
+    {%- set existing = load_cached_relation(this) -%}
+    {%- if existing is not none and (not existing.is_table or should_full_refresh()) -%}
+        {%- do adapter.drop_relation(existing) -%}
+        {{ return(none) }}
+    {%- endif -%}
+    {%- if existing is not none and config.get("outdated") -%}
+        {%- call statement("outdated") %}delete from {{ this }} where {{ context[config.get("outdated")]() }}{% endcall -%}
+    {%- endif -%}
+    {{ return(existing) }}
+{%- endmacro %}
 
 {# The first day of which a fact changed since the last build, and the first days of its month, quarter and year; none where everything is
    made anew. Whoever asks has to be built after `int_fact_days`, as all that reads `int_periods` is. #}
