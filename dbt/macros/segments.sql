@@ -12,6 +12,14 @@
     group by grouping sets (({{ key }}){% for d in dimensions %}, ({{ key }}, {{ d }}){% endfor %})
 {%- endmacro %}
 
+{# Of a table of accounts and periods the rows that a kept model makes anew, with their segments. #}
+{% macro outdated_with_segments(relation) -%}
+    (select *
+    from {{ relation }}
+    join {{ ref("int_account_segments") }} using (grain, period_start, account_id)
+    where {{ is_outdated_period() }}) as accounts
+{%- endmacro %}
+
 {# Every segment value ever seen in `relation` in every period from the grain's first one on, gaps included. #}
 {% macro dense_grid(relation) -%}
     (select p.grain, p.period_start, s.segment_dimension, s.segment_value

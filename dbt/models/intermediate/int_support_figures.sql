@@ -1,13 +1,6 @@
 {{ config(materialized="kept", outdated="is_outdated_period") }}
-with accounts as (
-    select *
-    from {{ ref("int_account_tickets") }}
-    join {{ ref("int_account_segments") }} using (grain, period_start, account_id)
-    where {{ is_outdated_period() }}
-),
-
-counts as (
-    {{ by_segment("accounts", "
+with counts as (
+    {{ by_segment(outdated_with_segments(ref("int_account_tickets")), "
         sum(tickets_opened) as tickets_opened,
         sum(tickets_resolved) as tickets_resolved,
         sum(ticket_backlog) as ticket_backlog") }}
