@@ -1,11 +1,10 @@
 {#- A figure of a day or of a period depends on what is dated by its end, and on nothing later. What tells of an account that it has no
     facts of its own yet is dated by its first fact, and what changes every figure by a day before all others. -#}
 {%- set last_build = last_build_of("int_fact_days") -%}
+{%- set subscription = ["account_id", "subscription_id", "product", "plan", "currency", "kind", "monthly_amount", "quantity"] -%}
 {%- set facts = {
-    "started": [ref("int_subscription_items"), "start_date",
-        ["account_id", "subscription_id", "product", "plan", "currency", "kind", "monthly_amount", "quantity"]],
-    "ended": [ref("int_subscription_items"), "end_date",
-        ["account_id", "subscription_id", "product", "plan", "currency", "kind", "monthly_amount", "quantity", "start_date"]],
+    "started": [ref("int_subscription_items"), "start_date", subscription],
+    "ended": [ref("int_subscription_items"), "end_date", subscription + ["start_date"]],
     "issued": [ref("int_invoices"), "issued_on", ["account_id", "invoice_id", "kind", "amount"]],
     "ticket": [ref("int_ticket_moments"), "happened_on", ["account_id", "ticket_id", "moment", "waited_microseconds"]],
     "response": [ref("int_responses"), "responded_on",
@@ -40,7 +39,7 @@ told as (
     union all
     select 'rate', rate_date, {{ content_signature(["currency", "rate"]) }} from {{ ref("stg_finance__fx_rates") }} group by rate_date
     union all
-    select 'is_account_level', {{ all_time }}, case when ({{ is_account_level() }}) then 1 else 0 end
+    select 'is_account_level', {{ all_time }}, coalesce(max(case when is_account_level then 1 else 0 end), 1) from {{ ref("int_account_days") }}
     union all
     select 'has_subscriptions', {{ all_time }}, count(*) from (select 1 from {{ ref("int_first_paid") }} limit 1) as paid
     union all
