@@ -74,7 +74,8 @@ def read_delivery(con: duckdb.DuckDBPyConnection, settings: Settings, task: Task
         judge = Judge(con, task, work)
         record = judge.record(judge.read)
     if record.is_accepted:
-        write_accepted(con, task.contract, written / lake.PART, has_dropped=judge.has_dropped)
+        names = [path.name for path in task.delivery.files]
+        write_accepted(con, task.contract, written / lake.PART, has_dropped=judge.has_dropped, files=names)
     lake.write_record(written, record)
     _replace_quarantine(con, refused_target, judge.has_refused)
     lake.swap_in(written, target)
@@ -352,12 +353,21 @@ def scratch(settings: Settings, delivery: Delivery) -> Iterator[Path]:
 
 
 def write_accepted(
-    con: duckdb.DuckDBPyConnection, contract: Contract, path: Path, *, has_dropped: bool, delivery: int = 0
+    con: duckdb.DuckDBPyConnection,
+    contract: Contract,
+    path: Path,
+    *,
+    has_dropped: bool,
+    files: Sequence[str],
+    delivery: int = 0,
 ) -> None:
-    """The rows of `typed` that stay of one delivery, as a file of the lake."""
+    """The rows of `typed` that stay of one delivery, of those `files`, as a file of the lake."""
     names = []
     for name in contract.schema_types:
         quoted = identifier(name)
+        if name == "_file" and len(files) == 1:  # a constant is cheaper than a text in every row
+            names.append(f"{literal(files[0])} as {quoted}")
+            continue
         # The lake holds the first day not covered, whatever the extract says.
         shifted = contract.inclusive_end_dates and name == "end_date"
         names.append(f"{quoted} + 1 as {quoted}" if shifted else quoted)

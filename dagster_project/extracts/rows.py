@@ -100,7 +100,12 @@ def add_file(
     con: duckdb.DuckDBPyConnection, contract: Contract, file: SourceFile, zones: Zones, *, is_first: bool
 ) -> None:
     """Put the rows of one file into `typed`, which the first file of a delivery makes anew."""
-    _add(con, contract, file, zones, "?::varchar", "0", [file.name], is_first)
+    select, parameters = _typed(contract, file, zones)
+    into = "create or replace temp table typed as" if is_first else "insert into typed"
+    con.execute(
+        f"{into} select * exclude (_row, _bad), ?::varchar as _file, _row, _bad, 0 as _delivery from ({select})",
+        [file.name, *parameters],
+    )
 
 
 def add_together(
@@ -108,36 +113,43 @@ def add_together(
     contract: Contract,
     source: SourceFile,
     zones: Zones,
-    names: Sequence[str],
     deliveries: Sequence[int],
     *,
     is_first: bool,
 ) -> None:
-    """Put the rows of many files into `typed`: `_position` of the source's relation, from 1, is an index of their
-    `names` and `deliveries`."""
-    file, delivery = "(?::varchar[])[_position]", "(?::integer[])[_position]"
-    _add(con, contract, source, zones, file, delivery, [list(names), list(deliveries)], is_first)
+    """Put all rows of many files into `typed_together`, which the first of them make anew: `_position` of the source's
+    relation, from 1, is an index of `deliveries`; `_row` is NULL where the relation has none, in the order of the
+    files."""
+    select, parameters = _typed(contract, source, zones, together=True)
+    into = "create or replace temp table typed_together as" if is_first else "insert into typed_together"
+    con.execute(
+        f"{into} select *, (?::integer[])[_position] as _delivery from ({select})", [list(deliveries), *parameters]
+    )
 
 
-def _add(
-    con: duckdb.DuckDBPyConnection,
-    contract: Contract,
-    source: SourceFile,
-    zones: Zones,
-    file: str,
-    delivery: str,
-    parameters: list[object],
-    is_first: bool,
+def view_together(
+    con: duckdb.DuckDBPyConnection, contract: Contract, names: Sequence[str], first_rows: Sequence[int]
 ) -> None:
+    """Make `typed` a view of `typed_together`; by `_position` the names of the files and, of those whose rows have no
+    number, the rowid of the first one."""
+    columns = ", ".join(identifier(column.name) for column in contract.columns)
+    files = ", ".join(literal(name) for name in names)
+    con.execute(
+        f"""create temp view typed as select {columns}, _extra, ([{files}])[_position] as _file,
+                coalesce(_row, rowid - ({list(first_rows)}::bigint[])[_position] + 2) as _row, _bad, _delivery
+            from typed_together where _wanted"""
+    )
+
+
+def _typed(contract: Contract, source: SourceFile, zones: Zones, *, together: bool = False) -> tuple[str, list[object]]:
+    """SQL of the canonical rows of a source, `_row` and whether they are `_bad`; of many files all of them, with the
+    `_position` of their file and whether the contract wants them."""
     values, conditions = _canonical(contract, source, zones)
-    body, body_parameters = _converted(contract, source, values)
+    body, parameters = _converted(contract, source, values, together=together)
     bad = " or ".join(f"coalesce({one.when}, false)" for one in conditions) or "false"
     names = ", ".join(identifier(column.name) for column in contract.columns)
-    into = "create or replace temp table typed as" if is_first else "insert into typed"
-    con.execute(
-        f"{into} select {names}, _extra, {file} as _file, _row, {bad} as _bad, {delivery} as _delivery from ({body})",
-        [*parameters, *body_parameters],
-    )
+    of_many = ", _wanted, _position" if together else ""
+    return f"select {names}, _extra, _row, {bad} as _bad{of_many} from ({body})", parameters
 
 
 def explain_bad_rows(con: duckdb.DuckDBPyConnection, contract: Contract, file: SourceFile, zones: Zones) -> None:
@@ -277,9 +289,15 @@ def _found(name: str, shown: str) -> str:
 
 
 def _converted(
-    contract: Contract, file: SourceFile, values: dict[str, tuple[_Source, str]], *, with_record: bool = False
+    contract: Contract,
+    file: SourceFile,
+    values: dict[str, tuple[_Source, str]],
+    *,
+    with_record: bool = False,
+    together: bool = False,
 ) -> tuple[str, list[object]]:
-    """SQL of all rows of a file: source values (`name?`), canonical values, `_extra`, `_row` and the raw `_record`."""
+    """SQL of the rows of a file: source values (`name?`), canonical values, `_extra`, `_row` and the raw `_record`;
+    of many files those that the contract does not want too."""
     sources = ", ".join(f"{source.sql} as {identifier(name + '?')}" for name, (source, _) in values.items())
     canonical = ", ".join(f"{value} as {identifier(name)}" for name, (_, value) in values.items())
     extra, extra_names = _extra(contract, file)
@@ -289,9 +307,11 @@ def _converted(
             ", json_object(" + ", ".join(f"?::varchar, {alias}" for alias in _aliases(file)) + ")::varchar as _record"
         )
         record_names = list(file.columns)
-    where = f"where ({contract.where})" if contract.where else ""
+    where, of_many = f"where ({contract.where})" if contract.where else "", ""
+    if together:
+        where, of_many = "", f", coalesce(({contract.where or 'true'}), false) as _wanted, _position"
     body = f"""select *, {canonical} from (
-        select {sources}, {extra} as _extra{record}, columns('^(_row|_position)$')
+        select {sources}, {extra} as _extra{record}, _row{of_many}
         from {_named_relation(contract, file)} {where})"""
     return body, [*extra_names, *record_names, *file.parameters]
 

@@ -64,7 +64,9 @@ def read_together(
                 return {}
         except (duckdb.Error, DeliveryRefused):  # read one by one, it is told which file and why
             return {}
-        return _accepted(con, settings, tasks, opened)
+        records = _accepted(con, settings, tasks, opened)
+        con.execute("drop view typed")  # the table that reading one by one makes has its name
+        return records
 
 
 def _weight(path: Path) -> int:
@@ -112,29 +114,33 @@ def _open(con: duckdb.DuckDBPyConnection, path: Path, contract: Contract, task: 
 def _typed(
     con: duckdb.DuckDBPyConnection, contract: Contract, opened: Sequence[_Opened], tasks: Sequence[Task]
 ) -> bool:
-    """Fill `typed` from all files; False where a text file has other records than lines."""
+    """Make `typed` of all files; False where a text file has other records than lines."""
     alike: dict[tuple, list[_Opened]] = defaultdict(list)
     for one in opened:
         alike[one.source.columns, one.source.types, one.delimiter].append(one)
+    position = _position(opened)
+    deliveries = [one.task for one in opened]
     for number, group in enumerate(alike.values()):
-        relation = _parquet(group) if group[0].delimiter is None else _text(con, f"together_{number}", group)
-        if relation is None:
+        relation = _text(group, position) if group[0].delimiter else _parquet(group, position)
+        source = replace(group[0].source, relation=relation)
+        rows.add_together(con, contract, source, tasks[0].zones, deliveries, is_first=number == 0)
+    found = con.execute(
+        "select _position, min(rowid), max(rowid), count(*) from typed_together where _row is null group by 1"
+    ).fetchall()
+    records = {place: (first, last - first + 1, count) for place, first, last, count in found}
+    first_rows = []
+    for place, one in enumerate(opened, 1):
+        first, span, count = records.get(place, (0, 0, 0))
+        if one.records is not None and not span == count == one.records:
             return False
-        rows.add_together(
-            con,
-            contract,
-            replace(group[0].source, relation=relation),
-            tasks[0].zones,
-            [one.source.name for one in group],
-            [one.task for one in group],
-            is_first=number == 0,
-        )
+        first_rows.append(first)
+    rows.view_together(con, contract, [one.source.name for one in opened], first_rows)
     return True
 
 
-def _position(group: Sequence[_Opened]) -> str:
-    """SQL of the position in `group` of the file a row is from, by the name of its link."""
-    names = ", ".join(literal(one.link.name) for one in group)
+def _position(opened: Sequence[_Opened]) -> str:
+    """SQL of the position in `opened` of the file a row is from, by the name of its link."""
+    names = ", ".join(literal(one.link.name) for one in opened)
     return f"list_position([{names}], parse_filename(filename))"
 
 
@@ -142,26 +148,16 @@ def _links(group: Sequence[_Opened]) -> str:
     return "[" + ", ".join(literal(str(one.link)) for one in group) + "]"
 
 
-def _parquet(group: Sequence[_Opened]) -> str:
+def _parquet(group: Sequence[_Opened], position: str) -> str:
     aliases = ", ".join([*positions(group[0].source.columns), "_at", "filename"])
     scan = f"read_parquet({_links(group)}, filename = true, file_row_number = true, binary_as_string = true)"
-    return f"(select *, _at + 1 as _row, {_position(group)} as _position from {scan} as delivered({aliases}))"
+    return f"(select *, _at + 1 as _row, {position} as _position from {scan} as delivered({aliases}))"
 
 
-def _text(con: duckdb.DuckDBPyConnection, table: str, group: Sequence[_Opened]) -> str | None:
+def _text(group: Sequence[_Opened], position: str) -> str:
     columns = positions(group[0].source.columns)
     scan = csv_scan(_links(group), group[0].delimiter, columns, header=True, more="filename = true")
-    con.execute(
-        f"""create or replace temp table {table} as
-            select {", ".join(columns)}, {_position(group)} as _position from {scan}"""
-    )
-    found = con.execute(f"select _position, min(rowid), max(rowid), count(*) from {table} group by 1").fetchall()
-    records = {position: count for position, first, last, count in found if last - first + 1 == count}
-    if any(records.get(position, 0) != one.records for position, one in enumerate(group, 1)):
-        return None
-    first_of = {position: first for position, first, _, _ in found}
-    offsets = ", ".join(str(first_of.get(position, 0)) for position in range(1, len(group) + 1))
-    return f"(select *, rowid - ([{offsets}])[_position] + 2 as _row from {table})"
+    return f"(select *, cast(null as bigint) as _row, {position} as _position from {scan})"
 
 
 def _accepted(
@@ -190,7 +186,8 @@ def _accepted(
             continue
         target = lake.partition(settings.lake, task.delivery.extract, task.delivery.extract_date)
         written = lake.fresh(target)
-        write_accepted(con, contract, written / lake.PART, has_dropped=judge.has_dropped, delivery=index)
+        names = [source.name for source in found]
+        write_accepted(con, contract, written / lake.PART, has_dropped=judge.has_dropped, delivery=index, files=names)
         lake.write_record(written, record)
         lake.remove(lake.partition(settings.quarantine, task.delivery.extract, task.delivery.extract_date))
         lake.swap_in(written, target)
