@@ -2,10 +2,6 @@
    a night does the work of that night. The batch in hand is state of the session, so that a view can stand between the lake and a table.
    Without a batch everything is in it. #}
 
-{% macro delivered_in_batch(extract_date) -%}
-    (getvariable('batch_deliveries') is null or list_contains(cast(getvariable('batch_deliveries') as date[]), {{ extract_date }}))
-{%- endmacro %}
-
 {# Whether a delivery is the one that holds most events of a date of the batch. #}
 {% macro is_main_delivery(day, extract_date) -%}
     coalesce(cast(getvariable('batch_main_deliveries') as date[])[
@@ -66,7 +62,7 @@
             group by b.first_day
         )
         select b.first_day, b.last_day, b.events, cast(any_value(d.main_deliveries) as varchar) as main_deliveries,
-            cast(list(distinct i.extract_date) filter (where i.extract_date is not null) as varchar) as deliveries
+            string_agg(distinct cast(i.extract_date as varchar), ' ') as deliveries
         from batches b
         join dates d on d.first_day = b.first_day
         left join " ~ ref("stg_usage__event_days") ~ " i on i.event_date between b.first_day and b.last_day
@@ -78,10 +74,15 @@
             "told": b.first_day ~ " to " ~ b.last_day ~ ", " ~ "{:,}".format(b.events) ~ " events",
             "replaces": "event_date between date '" ~ b.first_day ~ "' and date '" ~ b.last_day ~ "'",
             "variables": {"batch_first_day": "date '" ~ b.first_day ~ "'", "batch_last_day": "date '" ~ b.last_day ~ "'",
-                "batch_deliveries": "cast('" ~ (b.deliveries or "[]") ~ "' as date[])",
+                "batch_files": "[" ~ files_of_deliveries("usage", "events", (b.deliveries or "").split()) ~ "]",
                 "batch_main_deliveries": "cast('" ~ b.main_deliveries ~ "' as date[])"}}) -%}
     {%- endfor -%}
     {{ return(batches) }}
+{%- endmacro %}
+
+{# The same of a table of the events that are onboarding steps: none where none is. #}
+{% macro event_batches() -%}
+    {{ return(usage_batches() if onboarding_event_steps() else []) }}
 {%- endmacro %}
 
 {# Batches of a table with grain and period_start: the outdated periods of `int_periods`, a grain and twelve months at a time. #}

@@ -1,8 +1,8 @@
 with deliveries as (
     select event_id, account_id, subscription_id, user_id, event_name, session_id, duration_seconds, quantity, is_deleted, occurred_at,
         cast(occurred_at as date) as event_date, extract_date
-    from {{ lake("usage", "events") }}
-    where extract_date <= {{ as_of() }} and {{ delivered_in_batch("extract_date") }} and {{ happened_in_batch("cast(occurred_at as date)") }}
+    from {{ lake("usage", "events", batched=true) }}
+    where extract_date <= {{ as_of() }} and {{ happened_in_batch("cast(occurred_at as date)") }}
 ),
 
 -- Within a delivery a key stands once: ingest saw to it. So only what reaches a date by another delivery than the main one of that
