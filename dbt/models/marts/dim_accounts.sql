@@ -1,26 +1,22 @@
-with mentioned as (
+with activity as (
+    select account_id, max(day) as last_active_date from {{ ref("int_account_days") }} where active_days > 0 group by account_id
+),
+
+mentioned as (
     select account_id from {{ ref("int_accounts") }}
     union
     select account_id from {{ ref("stg_crm__subscriptions") }} where start_date <= {{ as_of() }}
+    {% for relation in [ref("int_invoices"), ref("int_onboarding_steps"), ref("int_tickets"), ref("int_responses")] -%}
     union
-    select account_id from {{ ref("stg_crm__invoices") }} where cast(issued_at as date) <= {{ as_of() }}
+    select account_id from {{ relation }}
+    {% endfor -%}
     union
-    select account_id from {{ ref("stg_crm__onboarding_steps") }} where cast(completed_at as date) <= {{ as_of() }}
-    union
-    select account_id from {{ ref("stg_crm__support_tickets") }} where cast(created_at as date) <= {{ as_of() }}
-    union
-    select account_id from {{ ref("stg_crm__survey_responses") }} where cast(responded_at as date) <= {{ as_of() }}
-    union
-    select account_id from {{ ref("int_account_days") }} where active_days > 0
+    select account_id from activity
 ),
 
 ids as (
     select account_id from mentioned
     where account_id not in (select account_id from {{ ref("int_accounts") }} where is_test)
-),
-
-activity as (
-    select account_id, max(day) as last_active_date from {{ ref("int_account_days") }} where active_days > 0 group by account_id
 )
 
 select
