@@ -74,8 +74,7 @@ def read_delivery(con: duckdb.DuckDBPyConnection, settings: Settings, task: Task
         judge = Judge(con, task, work)
         record = judge.record(judge.read)
     if record.is_accepted:
-        names = [path.name for path in task.delivery.files]
-        write_accepted(con, task.contract, written / lake.PART, has_dropped=judge.has_dropped, files=names)
+        write_accepted(con, task, written / lake.PART, has_dropped=judge.has_dropped)
     lake.write_record(written, record)
     _replace_quarantine(con, refused_target, judge.has_refused)
     lake.swap_in(written, target)
@@ -353,20 +352,14 @@ def scratch(settings: Settings, delivery: Delivery) -> Iterator[Path]:
 
 
 def write_accepted(
-    con: duckdb.DuckDBPyConnection,
-    contract: Contract,
-    path: Path,
-    *,
-    has_dropped: bool,
-    files: Sequence[str],
-    delivery: int = 0,
+    con: duckdb.DuckDBPyConnection, task: Task, path: Path, *, has_dropped: bool, delivery: int = 0
 ) -> None:
-    """The rows of `typed` that stay of one delivery, of those `files`, as a file of the lake."""
-    names = []
+    """The rows of `typed` that stay of the task's delivery, number `delivery` there, as a file of the lake."""
+    contract, files, names = task.contract, task.delivery.files, []
     for name in contract.schema_types:
         quoted = identifier(name)
         if name == "_file" and len(files) == 1:  # a constant is cheaper than a text in every row
-            names.append(f"{literal(files[0])} as {quoted}")
+            names.append(f"{literal(files[0].name)} as {quoted}")
             continue
         # The lake holds the first day not covered, whatever the extract says.
         shifted = contract.inclusive_end_dates and name == "end_date"

@@ -307,9 +307,11 @@ def _converted(
             ", json_object(" + ", ".join(f"?::varchar, {alias}" for alias in _aliases(file)) + ")::varchar as _record"
         )
         record_names = list(file.columns)
-    where, of_many = f"where ({contract.where})" if contract.where else "", ""
+    wanted = contract.where or "true"
     if together:
-        where, of_many = "", f", coalesce(({contract.where or 'true'}), false) as _wanted, _position"
+        where, of_many = "", f", coalesce(({wanted}), false) as _wanted, _position"
+    else:
+        where, of_many = f"where ({wanted})", ""
     body = f"""select *, {canonical} from (
         select {sources}, {extra} as _extra{record}, _row{of_many}
         from {_named_relation(contract, file)} {where})"""

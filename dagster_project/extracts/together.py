@@ -186,8 +186,7 @@ def _accepted(
             continue
         target = lake.partition(settings.lake, task.delivery.extract, task.delivery.extract_date)
         written = lake.fresh(target)
-        names = [source.name for source in found]
-        write_accepted(con, contract, written / lake.PART, has_dropped=judge.has_dropped, delivery=index, files=names)
+        write_accepted(con, task, written / lake.PART, has_dropped=judge.has_dropped, delivery=index)
         lake.write_record(written, record)
         lake.remove(lake.partition(settings.quarantine, task.delivery.extract, task.delivery.extract_date))
         lake.swap_in(written, target)
