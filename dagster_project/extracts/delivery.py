@@ -74,7 +74,7 @@ def read_delivery(con: duckdb.DuckDBPyConnection, settings: Settings, task: Task
         judge = Judge(con, task, work)
         record = judge.record(judge.read)
     if record.is_accepted:
-        write_accepted(con, task, written / lake.PART, has_dropped=judge.has_dropped)
+        write_accepted(con, task, written / lake.PART)
     lake.write_record(written, record)
     _replace_quarantine(con, refused_target, judge.has_refused)
     lake.swap_in(written, target)
@@ -91,7 +91,7 @@ class Judge:
         self._statuses: dict[str, Status] = {}
         self._findings: list[Finding] = []
         self._days: _Days = ()
-        self.has_dropped = self.has_refused = False
+        self.has_refused = False
 
     def record(self, read: Callable[[], None]) -> DeliveryRecord:
         """What became of the delivery once it was `read`."""
@@ -199,7 +199,6 @@ class Judge:
         for name, (total, bad) in counted.items():
             self._counts[name] = _Counts(delivered=total, bad=bad, unfiltered=total)
         self._days = days
-        self.has_dropped = bool(dropped)
         for one in dropped:
             if one.fate == "conflict":
                 self._counts[one.file_name].conflicting += one.rows
@@ -351,9 +350,7 @@ def scratch(settings: Settings, delivery: Delivery) -> Iterator[Path]:
         work.rmdir()
 
 
-def write_accepted(
-    con: duckdb.DuckDBPyConnection, task: Task, path: Path, *, has_dropped: bool, delivery: int = 0
-) -> None:
+def write_accepted(con: duckdb.DuckDBPyConnection, task: Task, path: Path, delivery: int = 0) -> None:
     """The rows of `typed` that stay of the task's delivery, number `delivery` there, as a file of the lake."""
     contract, files, names = task.contract, task.delivery.files, []
     for name in contract.schema_types:
@@ -364,11 +361,8 @@ def write_accepted(
         # The lake holds the first day not covered, whatever the extract says.
         shifted = contract.inclusive_end_dates and name == "end_date"
         names.append(f"{quoted} + 1 as {quoted}" if shifted else quoted)
-    kept = f"where not _bad and _delivery = {delivery}"
-    if has_dropped:
-        same = " and ".join(f"d.{name} = typed.{name}" for name in ("_delivery", "_file", "_row"))
-        kept += f" and not exists (select 1 from dropped as d where {same})"
-    con.execute(f"copy (select {', '.join(names)} from typed {kept}) to {literal(str(path))} ({lake.PARQUET})")
+    kept = f"select {', '.join(names)} from typed where not _bad and _delivery = {delivery}"
+    con.execute(f"copy ({kept}) to {literal(str(path))} ({lake.PARQUET})")
 
 
 def _replace_quarantine(con: duckdb.DuckDBPyConnection, target: Path, has_refused: bool) -> None:

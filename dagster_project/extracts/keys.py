@@ -1,7 +1,8 @@
 """Rows of one delivery that share a key: which one stays, which are superseded, which contradict each other.
 
-Works on the temporary table `typed` and leaves the temporary table `dropped` (`_delivery`, `_file`, `_row`, `fate`
-superseded|conflict, `differs` BOOLEAN, `message`). Rows of different deliveries have nothing to do with each other.
+Works on the temporary view `typed` and leaves the temporary table `dropped` (`_delivery`, `_file`, `_row`, `_place`,
+`fate` superseded|conflict, `differs` BOOLEAN, `message`). Rows of different deliveries have nothing to do with each
+other; what is dropped is of no delivery any more.
 """
 
 from __future__ import annotations
@@ -27,6 +28,17 @@ class Dropped:
     rows: int
 
 
+def fingerprint(contract: Contract) -> str:
+    """SQL of a hash of what identifies a row of `typed`; rows with different hashes have different keys, or are of
+    different deliveries."""
+    plain = f"hash(_delivery, {', '.join(_key(contract))})"
+    if contract.whole_row_without is None:
+        return plain
+    everything = ", ".join(identifier(column.name) for column in contract.columns)
+    missing = f"{identifier(contract.whole_row_without)} is null"
+    return f"case when {missing} then hash(_delivery, {everything}) else {plain} end"
+
+
 def count_rows(con: duckdb.DuckDBPyConnection) -> dict[tuple[int, str], tuple[int, int]]:
     """Rows and bad rows of `typed` by delivery and file name."""
     found = con.execute("select _delivery, _file, count(*), count(*) filter (_bad) from typed group by all").fetchall()
@@ -49,18 +61,18 @@ def drop_repeated_keys(con: duckdb.DuckDBPyConnection, contract: Contract) -> li
     newest by `newer_by`, then the last line, is kept.
     """
     con.execute(
-        f"""create or replace temp table repeated as select {_fingerprint(contract)} as fingerprint
-            from typed where not _bad group by all having count(*) > 1"""
+        """create or replace temp table repeated as
+           select _fingerprint from typed where not _bad group by all having count(*) > 1"""
     )
     if not con.execute("select exists (select 1 from repeated)").fetchone()[0]:
         return []
     con.execute(f"create or replace temp table dropped as {_ranked(contract)}")
+    con.execute("update typed_rows set _delivery = null where rowid in (select _place from dropped)")
     counted = con.execute("select _delivery, _file, fate, differs, count(*) from dropped group by all order by all")
     return [Dropped(*row) for row in counted.fetchall()]
 
 
 def _ranked(contract: Contract) -> str:
-    fingerprint = _fingerprint(contract)
     newest_first = "_file desc, _row desc"
     if contract.newer_by:
         newest_first = f"{identifier(contract.newer_by)} desc nulls last, {newest_first}"
@@ -71,16 +83,17 @@ def _ranked(contract: Contract) -> str:
     return f"""
         with candidates as (
             select *, {_content(contract)} as content, {_whole_row(contract)} as whole
-            from typed where not _bad and {fingerprint} in (select fingerprint from repeated)
+            from typed where not _bad and _fingerprint in (select _fingerprint from repeated)
         ), same_key as (
-            select _delivery, {keys}, whole, list({{'file': _file, 'row': _row}} order by {order}) as places,
+            select _delivery, {keys}, whole,
+                list({{'file': _file, 'row': _row, 'place': _place}} order by {order}) as places,
                 min(content) <> max(content) as differs
             from candidates group by all having count(*) > 1
         ), fallen as (
             select *, unnest(case when {conflict} then places else places[2:] end) as place from same_key
         )
-        select _delivery, place.file as _file, place.row as _row, differs, {_message(contract)} as message,
-            case when {conflict} then 'conflict' else 'superseded' end as fate
+        select _delivery, place.file as _file, place.row as _row, place.place as _place, differs,
+            {_message(contract)} as message, case when {conflict} then 'conflict' else 'superseded' end as fate
         from fallen"""
 
 
@@ -100,16 +113,6 @@ def _whole_row(contract: Contract) -> str:
     if contract.whole_row_without is None:
         return "cast(null as varchar)"
     return f"case when {identifier(contract.whole_row_without)} is null then {_content(contract)} end"
-
-
-def _fingerprint(contract: Contract) -> str:
-    """Hash of what identifies a row; rows with different hashes have different keys, or are of different deliveries."""
-    plain = f"hash(_delivery, {', '.join(_key(contract))})"
-    if contract.whole_row_without is None:
-        return plain
-    everything = ", ".join(identifier(column.name) for column in contract.columns)
-    missing = f"{identifier(contract.whole_row_without)} is null"
-    return f"case when {missing} then hash(_delivery, {everything}) else {plain} end"
 
 
 def _message(contract: Contract) -> str:

@@ -1,8 +1,9 @@
 """From untyped values of one file to canonical rows: every row is typed, or refused with its first reason.
 
-The typed rows are in the temporary table `typed` (canonical columns, `_extra`, `_file`, `_row`, `_bad`, and
-`_delivery`, which tells deliveries read together apart), the refused ones in `refused` with column, reason, message and
-raw record. Both are made by set-based SQL; reasons are looked for only where a file has a bad row.
+The typed rows are in the temporary view `typed` of the table `typed_rows` (canonical columns, `_extra`, `_file`,
+`_row`, `_bad`, `_delivery`, which tells deliveries read together apart, `_fingerprint` of the key, and `_place`, which
+no two rows share), the refused ones in `refused` with column, reason, message and raw record. Both are made by
+set-based SQL; reasons are looked for only where a file has a bad row.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 
 import duckdb
 
+from dagster_project.extracts import keys
 from dagster_project.extracts.contract import SQL_TYPES, Column, Contract, Rule
 from dagster_project.extracts.conversion import Zones, converted, expected
 from dagster_project.extracts.reader import SourceFile
@@ -83,9 +85,12 @@ def match_columns(contract: Contract, file: SourceFile) -> Columns:
 
 
 def create_typed(con: duckdb.DuckDBPyConnection, contract: Contract) -> None:
-    """An empty table `typed`."""
+    """`typed` without a row."""
     columns = ", ".join(f"{identifier(name)} {kind}" for name, kind in contract.schema_types.items())
-    con.execute(f"create or replace temp table typed ({columns}, _bad boolean, _delivery integer)")
+    con.execute(
+        f"create or replace temp table typed_rows ({columns}, _bad boolean, _delivery integer, _fingerprint ubigint)"
+    )
+    _view(con)
 
 
 def create_refused(con: duckdb.DuckDBPyConnection) -> None:
@@ -101,11 +106,14 @@ def add_file(
 ) -> None:
     """Put the rows of one file into `typed`, which the first file of a delivery makes anew."""
     select, parameters = _typed(contract, file, zones)
-    into = "create or replace temp table typed as" if is_first else "insert into typed"
     con.execute(
-        f"{into} select * exclude (_row, _bad), ?::varchar as _file, _row, _bad, 0 as _delivery from ({select})",
+        f"""{_into(is_first)} select * exclude (_row, _bad), ?::varchar as _file, _row, _bad, 0 as _delivery,
+                {keys.fingerprint(contract)} as _fingerprint
+            from ({select})""",
         [file.name, *parameters],
     )
+    if is_first:
+        _view(con)
 
 
 def add_together(
@@ -117,28 +125,39 @@ def add_together(
     *,
     is_first: bool,
 ) -> None:
-    """Put all rows of many files into `typed_together`, which the first of them make anew: `_position` of the source's
+    """Put all rows of many files into `typed_rows`, which the first of them make anew: `_position` of the source's
     relation, from 1, is an index of `deliveries`; `_row` is NULL where the relation has none, in the order of the
     files."""
     select, parameters = _typed(contract, source, zones, together=True)
-    into = "create or replace temp table typed_together as" if is_first else "insert into typed_together"
     con.execute(
-        f"{into} select *, (?::integer[])[_position] as _delivery from ({select})", [list(deliveries), *parameters]
+        f"""{_into(is_first)} select *, (?::integer[])[_position] as _delivery,
+                {keys.fingerprint(contract)} as _fingerprint
+            from ({select})""",
+        [list(deliveries), *parameters],
     )
 
 
 def view_together(
     con: duckdb.DuckDBPyConnection, contract: Contract, names: Sequence[str], first_rows: Sequence[int]
 ) -> None:
-    """Make `typed` a view of `typed_together`; by `_position` the names of the files and, of those whose rows have no
-    number, the rowid of the first one."""
+    """Make `typed` of rows read together; by `_position` the names of the files and, where rows have no number, the
+    rowid of the first one."""
     columns = ", ".join(identifier(column.name) for column in contract.columns)
     files = ", ".join(literal(name) for name in names)
     con.execute(
-        f"""create temp view typed as select {columns}, _extra, ([{files}])[_position] as _file,
-                coalesce(_row, rowid - ({list(first_rows)}::bigint[])[_position] + 2) as _row, _bad, _delivery
-            from typed_together where _wanted"""
+        f"""create or replace temp view typed as select {columns}, _extra, ([{files}])[_position] as _file,
+                coalesce(_row, rowid - ({list(first_rows)}::bigint[])[_position] + 2) as _row, _bad, _delivery,
+                _fingerprint, rowid as _place
+            from typed_rows where _wanted"""
     )
+
+
+def _into(is_first: bool) -> str:
+    return "create or replace temp table typed_rows as" if is_first else "insert into typed_rows"
+
+
+def _view(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute("create or replace temp view typed as select *, rowid as _place from typed_rows")
 
 
 def _typed(contract: Contract, source: SourceFile, zones: Zones, *, together: bool = False) -> tuple[str, list[object]]:
@@ -255,11 +274,9 @@ def _column_conditions(
         text = f"{name}: the contract's expression {column.from_} failed on this row"
         conditions.append(_Condition(name, "expression", f"{given} is null", literal(text)))
     wanted = expected(column.type, column.format)
-    conditions.append(
-        _Condition(
-            name, "type", f"({reads} is not null and {value} is null)", f"{found} || {literal(f', expected {wanted}')}"
-        )
-    )
+    if column.type != "text":  # anything is one
+        unconverted = f"({reads} is not null and {value} is null)"
+        conditions.append(_Condition(name, "type", unconverted, f"{found} || {literal(f', expected {wanted}')}"))
     if column.type == "text" and not column.multiline:
         when = f"(contains({value}, chr(10)) or contains({value}, chr(13)))"
         conditions.append(

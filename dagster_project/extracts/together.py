@@ -64,9 +64,7 @@ def read_together(
                 return {}
         except (duckdb.Error, DeliveryRefused):  # read one by one, it is told which file and why
             return {}
-        records = _accepted(con, settings, tasks, opened)
-        con.execute("drop view typed")  # the table that reading one by one makes has its name
-        return records
+        return _accepted(con, settings, tasks, opened)
 
 
 def _weight(path: Path) -> int:
@@ -125,7 +123,7 @@ def _typed(
         source = replace(group[0].source, relation=relation)
         rows.add_together(con, contract, source, tasks[0].zones, deliveries, is_first=number == 0)
     found = con.execute(
-        "select _position, min(rowid), max(rowid), count(*) from typed_together where _row is null group by 1"
+        "select _position, min(rowid), max(rowid), count(*) from typed_rows where _row is null group by 1"
     ).fetchall()
     records = {place: (first, last - first + 1, count) for place, first, last, count in found}
     first_rows = []
@@ -186,7 +184,7 @@ def _accepted(
             continue
         target = lake.partition(settings.lake, task.delivery.extract, task.delivery.extract_date)
         written = lake.fresh(target)
-        write_accepted(con, task, written / lake.PART, has_dropped=judge.has_dropped, delivery=index)
+        write_accepted(con, task, written / lake.PART, index)
         lake.write_record(written, record)
         lake.remove(lake.partition(settings.quarantine, task.delivery.extract, task.delivery.extract_date))
         lake.swap_in(written, target)
