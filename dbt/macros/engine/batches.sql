@@ -36,7 +36,7 @@
     {%- endif -%}
 {%- endmacro %}
 
-{# Batches of a table with an `event_date`: runs of adjoining days of `int_usage_days` that are to be recomputed, of about two million
+{# Batches of a table with an `event_date`: runs of adjoining days of `int_usage_days` that are to be recomputed, of about five million
    events each, with the deliveries that hold any of their events, and for each date from the first to the last the one that holds most. #}
 {% macro usage_batches() -%}
     {%- set rows = run_query("
@@ -47,7 +47,7 @@
                 using (event_date)
         ), numbered as (
             select *, sum(case when is_recomputed then 0 else 1 end) over (order by event_date) as island,
-                (sum(events) over (order by event_date) - events) // " ~ var("events_per_batch", 2000000) ~ " as bucket
+                (sum(events) over (order by event_date) - events) // " ~ var("events_per_batch", 5000000) ~ " as bucket
             from days
         ), batches as (
             select min(event_date) as first_day, max(event_date) as last_day, cast(sum(events) as bigint) as events
