@@ -2,8 +2,7 @@
 {#- A session may reach over midnight. So what changes on a day may change any session of the users of that day. -#}
 {{ config(materialized="incremental", incremental_strategy="append", pre_hook="{{ without_recomputed_users(this) }}") }}
 {%- set days -%}
-    (select d.account_id, d.user_id, d.session_id, d.started_at, d.ended_at, d.events, d.timed_events, d.duration_microseconds,
-        {{ row_signature(["d.account_id", "d.user_id", "d.session_id"]) }} as signature
+    (select d.account_id, d.user_id, d.session_id, d.started_at, d.ended_at, d.events, d.timed_events, d.duration_microseconds
     from {{ ref("int_session_days") }} d
     {% if is_incremental() -%}
     join {{ ref("int_recomputed_users") }} u on u.account_id = d.account_id and u.user_id is not distinct from d.user_id
@@ -25,19 +24,11 @@ numbered as (
     from reached
 ),
 
--- most sessions are of one day: only what may have a second row is grouped
-repeated as (
-    select signature from {{ days }} where session_id is not null group by signature having count(*) > 1
-),
-
 sessions as (
-    select account_id, user_id, started_at, ended_at, events, timed_events, duration_microseconds
+    select account_id, user_id, min(started_at) as started_at, max(ended_at) as ended_at,
+        sum(events) as events, sum(timed_events) as timed_events, sum(duration_microseconds) as duration_microseconds
     from {{ days }}
-    where session_id is not null and signature not in (select signature from repeated)
-    union all
-    select account_id, user_id, min(started_at), max(ended_at), sum(events), sum(timed_events), sum(duration_microseconds)
-    from {{ days }}
-    where session_id is not null and signature in (select signature from repeated)
+    where session_id is not null
     group by account_id, user_id, session_id
     union all
     select account_id, user_id, min(started_at), max(ended_at), sum(events), sum(timed_events), sum(duration_microseconds)
