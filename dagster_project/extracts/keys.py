@@ -2,7 +2,7 @@
 
 Works on the temporary view `typed` and leaves the temporary table `dropped` (`_delivery`, `_file`, `_row`, `_place`,
 `fate` superseded|conflict, `differs` BOOLEAN, `message`). Rows of different deliveries have nothing to do with each
-other; what is dropped is of no delivery any more.
+other; what is dropped is of no delivery any more in `typed_rows`, the table below that view.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """From untyped values of one file to canonical rows: every row is typed, or refused with its first reason.
 
 The typed rows are in the temporary view `typed` of the table `typed_rows` (canonical columns, `_extra`, `_file`,
-`_row`, `_bad`, `_delivery`, which tells deliveries read together apart, `_fingerprint` of the key, and `_place`, which
-no two rows share), the refused ones in `refused` with column, reason, message and raw record. Both are made by
+`_row`, `_bad`, `_delivery`, which tells deliveries read together apart, `_fingerprint` of the key, and `_place`, the
+rowid in that table), the refused ones in `refused` with column, reason, message and raw record. Both are made by
 set-based SQL; reasons are looked for only where a file has a bad row.
 """
 
@@ -106,12 +106,7 @@ def add_file(
 ) -> None:
     """Put the rows of one file into `typed`, which the first file of a delivery makes anew."""
     select, parameters = _typed(contract, file, zones)
-    con.execute(
-        f"""{_into(is_first)} select * exclude (_row, _bad), ?::varchar as _file, _row, _bad, 0 as _delivery,
-                {keys.fingerprint(contract)} as _fingerprint
-            from ({select})""",
-        [file.name, *parameters],
-    )
+    _fill(con, contract, "?::varchar as _file, 0 as _delivery", select, [file.name, *parameters], is_first=is_first)
     if is_first:
         _view(con)
 
@@ -129,12 +124,8 @@ def add_together(
     relation, from 1, is an index of `deliveries`; `_row` is NULL where the relation has none, in the order of the
     files."""
     select, parameters = _typed(contract, source, zones, together=True)
-    con.execute(
-        f"""{_into(is_first)} select *, (?::integer[])[_position] as _delivery,
-                {keys.fingerprint(contract)} as _fingerprint
-            from ({select})""",
-        [list(deliveries), *parameters],
-    )
+    delivery = "(?::integer[])[_position] as _delivery"
+    _fill(con, contract, delivery, select, [list(deliveries), *parameters], is_first=is_first)
 
 
 def view_together(
@@ -152,8 +143,13 @@ def view_together(
     )
 
 
-def _into(is_first: bool) -> str:
-    return "create or replace temp table typed_rows as" if is_first else "insert into typed_rows"
+def _fill(
+    con: duckdb.DuckDBPyConnection, contract: Contract, origin: str, select: str, parameters: list, *, is_first: bool
+) -> None:
+    """Put the rows of `select` into `typed_rows`, with the columns `origin` that tell where they are from."""
+    into = "create or replace temp table typed_rows as" if is_first else "insert into typed_rows"
+    fingerprint = keys.fingerprint(contract)
+    con.execute(f"{into} select *, {origin}, {fingerprint} as _fingerprint from ({select})", parameters)
 
 
 def _view(con: duckdb.DuckDBPyConnection) -> None:
@@ -277,7 +273,7 @@ def _column_conditions(
     if column.type != "text":  # anything is one
         unconverted = f"({reads} is not null and {value} is null)"
         conditions.append(_Condition(name, "type", unconverted, f"{found} || {literal(f', expected {wanted}')}"))
-    if column.type == "text" and not column.multiline:
+    elif not column.multiline:
         when = f"(contains({value}, chr(10)) or contains({value}, chr(13)))"
         conditions.append(
             _Condition(name, "line_break", when, f"{found_line_break} || ', expected a text of one line'")

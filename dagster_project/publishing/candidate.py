@@ -19,7 +19,7 @@ from dagster_project.tables import create_table, insert_rows
 
 # BI tools bundle older DuckDB versions: files of the newest format would be closed to them.
 STORAGE_VERSION = "v1.0.0"
-# Keys and names repeat, so that dictionaries are as small, and FSST is only tried: an eighth of the time.
+# Keys and names repeat, so that dictionaries are as small, and FSST is only tried, for an eighth of the time.
 COMPRESSION = {"disabled_compression_methods": "fsst"}
 
 ACCOUNTING_COLUMNS = {

@@ -37,7 +37,8 @@
 {%- endmacro %}
 
 {# Batches of a table with an `event_date`: runs of adjoining days of `int_usage_days` that are to be recomputed, of about five million
-   events each, with the deliveries that hold any of their events, and for each date from the first to the last the one that holds most. #}
+   events each, with the deliveries that hold any of their events, and for each date from the first to the last the one that holds most.
+   Fewer events give a thread less than a row group to insert, and DuckDB appends such rests one thread at a time. #}
 {% macro usage_batches() -%}
     {%- set rows = run_query("
         with days as (
