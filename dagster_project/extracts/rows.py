@@ -24,6 +24,7 @@ from dagster_project.extracts.sql import identifier, literal
 
 QUARANTINE_COLUMNS = ("_file", "_row", "column_name", "reason", "message", "record")
 _LONGEST_SHOWN = 80
+_LINE_BREAK = "line_break"
 
 
 @dataclass(frozen=True)
@@ -118,12 +119,13 @@ def add_together(
     zones: Zones,
     deliveries: Sequence[int],
     *,
+    may_break_lines: bool,
     is_first: bool,
 ) -> None:
     """Put all rows of many files into `typed_rows`, which the first of them make anew: `_position` of the source's
     relation, from 1, is an index of `deliveries`; `_row` is NULL where the relation has none, in the order of the
-    files."""
-    select, parameters = _typed(contract, source, zones, together=True)
+    files. Line breaks are not looked for where no value may hold one."""
+    select, parameters = _typed(contract, source, zones, together=True, may_break_lines=may_break_lines)
     delivery = "(?::integer[])[_position] as _delivery"
     _fill(con, contract, delivery, select, [list(deliveries), *parameters], is_first=is_first)
 
@@ -156,12 +158,17 @@ def _view(con: duckdb.DuckDBPyConnection) -> None:
     con.execute("create or replace temp view typed as select *, rowid as _place from typed_rows")
 
 
-def _typed(contract: Contract, source: SourceFile, zones: Zones, *, together: bool = False) -> tuple[str, list[object]]:
+def _typed(
+    contract: Contract, source: SourceFile, zones: Zones, *, together: bool = False, may_break_lines: bool = True
+) -> tuple[str, list[object]]:
     """SQL of the canonical rows of a source, `_row` and whether they are `_bad`; of many files all of them, with the
     `_position` of their file and whether the contract wants them."""
     values, conditions = _canonical(contract, source, zones)
+    if not may_break_lines:
+        conditions = [one for one in conditions if one.reason != _LINE_BREAK]
     body, parameters = _converted(contract, source, values, together=together)
-    bad = " or ".join(f"coalesce({one.when}, false)" for one in conditions) or "false"
+    # A condition that is unknown does not hold; a case asks no other condition about a row once one held.
+    bad = f"case when {' or '.join(one.when for one in conditions)} then true else false end" if conditions else "false"
     names = ", ".join(identifier(column.name) for column in contract.columns)
     of_many = ", _wanted, _position" if together else ""
     return f"select {names}, _extra, _row, {bad} as _bad{of_many} from ({body})", parameters
@@ -275,9 +282,7 @@ def _column_conditions(
         conditions.append(_Condition(name, "type", unconverted, f"{found} || {literal(f', expected {wanted}')}"))
     elif not column.multiline:
         when = f"(contains({value}, chr(10)) or contains({value}, chr(13)))"
-        conditions.append(
-            _Condition(name, "line_break", when, f"{found_line_break} || ', expected a text of one line'")
-        )
+        conditions.append(_Condition(name, _LINE_BREAK, when, f"{found_line_break} || ', expected a text of one line'"))
     if column.values:
         listed = ", ".join(literal(one) for one in column.values)
         text = f", expected one of {', '.join(column.values)}"

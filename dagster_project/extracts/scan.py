@@ -21,11 +21,12 @@ class DeliveryRefused(Exception):
 
 @dataclass(frozen=True)
 class Lines:
-    """Physical lines of a text file; `count` includes a last line without its line end."""
+    """Physical lines of a text file; `count` includes a last line without its line end, and only LF ends one."""
 
     count: int
     is_empty: bool
     ends_with_newline: bool
+    has_carriage_return: bool
 
 
 def sha256(path: Path) -> str:
@@ -40,11 +41,12 @@ def open_bytes(path: Path) -> BinaryIO:
 
 def scan_lines(path: Path, name: str) -> Lines:
     """Count lines. Raises DeliveryRefused for compressed bytes that stop in the middle or are none."""
-    newlines, last = 0, b""
+    newlines, last, has_carriage_return = 0, b"", False
     try:
         with open_bytes(path) as stream:
             while chunk := stream.read(_CHUNK):
                 newlines += chunk.count(b"\n")
+                has_carriage_return = has_carriage_return or b"\r" in chunk
                 last = chunk[-1:]
     except EOFError:
         raise DeliveryRefused(
@@ -54,7 +56,7 @@ def scan_lines(path: Path, name: str) -> Lines:
     except (gzip.BadGzipFile, zlib.error) as error:
         raise DeliveryRefused(f"{name}: is no gzip file ({error}); deliver it again") from None
     ends_with_newline = last == b"\n"
-    return Lines(newlines + (last not in (b"", b"\n")), last == b"", ends_with_newline)
+    return Lines(newlines + (last not in (b"", b"\n")), last == b"", ends_with_newline, has_carriage_return)
 
 
 def transcoded(path: Path, encoding: str, target: Path, name: str) -> Path:

@@ -29,13 +29,17 @@ MOST_BYTES = 24 << 20  # of compressed files, and a quarter of what plain text m
 
 @dataclass(frozen=True)
 class _Opened:
-    """A well-formed file; `records` is the number of them that a text file must give."""
+    """A well-formed file; `records` is the number of them that a text file must give, one from every line.
+
+    `may_break_lines` tells whether a value may hold a line break: none does where a line is a record and ends in LF.
+    """
 
     task: int
     link: Path
     source: SourceFile
     delimiter: str | None
     records: int | None
+    may_break_lines: bool
 
 
 def batches(tasks: Sequence[Task]) -> Iterator[list[Task]]:
@@ -94,7 +98,7 @@ def _open(con: duckdb.DuckDBPyConnection, path: Path, contract: Contract, task: 
     link.symlink_to(path.resolve())
     try:
         if not is_text:
-            return _Opened(task, link, open_parquet(con, link, path.name), None, None)
+            return _Opened(task, link, open_parquet(con, link, path.name), None, None, True)
         if not contract.file.is_utf8:
             return None
         lines = scan_lines(link, path.name)
@@ -104,9 +108,8 @@ def _open(con: duckdb.DuckDBPyConnection, path: Path, contract: Contract, task: 
         return None
     if not lines.ends_with_newline:
         return None
-    return _Opened(
-        task, link, SourceFile(path.name, "", header, ("VARCHAR",) * len(header)), delimiter, lines.count - 1
-    )
+    source = SourceFile(path.name, "", header, ("VARCHAR",) * len(header))
+    return _Opened(task, link, source, delimiter, lines.count - 1, lines.has_carriage_return)
 
 
 def _typed(
@@ -115,13 +118,21 @@ def _typed(
     """Make `typed` of all files; False where a text file has other records than lines."""
     alike: dict[tuple, list[_Opened]] = defaultdict(list)
     for one in opened:
-        alike[one.source.columns, one.source.types, one.delimiter].append(one)
+        alike[one.source.columns, one.source.types, one.delimiter, one.may_break_lines].append(one)
     position = _position(opened)
     deliveries = [one.task for one in opened]
     for number, group in enumerate(alike.values()):
-        relation = _text(group, position) if group[0].delimiter else _parquet(group, position)
-        source = replace(group[0].source, relation=relation)
-        rows.add_together(con, contract, source, tasks[0].zones, deliveries, is_first=number == 0)
+        first = group[0]
+        source = replace(first.source, relation=(_text if first.delimiter else _parquet)(group, position))
+        rows.add_together(
+            con,
+            contract,
+            source,
+            tasks[0].zones,
+            deliveries,
+            may_break_lines=first.may_break_lines,
+            is_first=number == 0,
+        )
     found = con.execute(
         "select _position, min(rowid), max(rowid), count(*) from typed_rows where _row is null group by 1"
     ).fetchall()
