@@ -19,7 +19,8 @@ from dagster_project.extracts.records import DeliveryRecord
 from dagster_project.extracts.sql import identifier, literal
 from dagster_project.settings import Settings
 
-EMPTY_DATE = dt.date(1, 1, 1)
+# Of the files it reads DuckDB opens the first and takes all to be of its size: the empty one of an extract comes last.
+EMPTY_DATE = dt.date(9999, 12, 31)
 RECORD = "_delivery.json"
 PART = "part-0.parquet"
 # Half the processor time and half the size of the defaults, where most of a file are ids of their own: level 1 packs
@@ -85,6 +86,7 @@ def remove(target: Path) -> None:
 def write_empty_partitions(con: duckdb.DuckDBPyConnection, settings: Settings, contracts: dict[str, Contract]) -> None:
     """A zero-row file of every extract, so that reading an extract finds a file and its columns."""
     for name, contract in contracts.items():
+        shutil.rmtree(partition(settings.lake, name, dt.date(1, 1, 1)), ignore_errors=True)  # its former place
         target = partition(settings.lake, name, EMPTY_DATE)
         target.mkdir(parents=True, exist_ok=True)
         columns = ", ".join(f"cast(null as {kind}) as {identifier(n)}" for n, kind in contract.schema_types.items())

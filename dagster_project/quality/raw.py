@@ -50,7 +50,7 @@ TARGET_COLUMNS = {
 }
 
 # The lake's zero-row file that gives every extract its columns.
-EMPTY_DATE = dt.date(1, 1, 1)
+EMPTY_DATE = dt.date(9999, 12, 31)
 
 # The newest delivery of usage alone is audited: older ones were audited when they were the newest, and are large.
 NEWEST_ONLY = ("usage/events",)
@@ -135,7 +135,7 @@ def delivered_dates(lake: Path, extract: RawExtract, as_of: dt.date) -> list[dt.
     """Extract dates that lie in the lake, newest first, none after `as_of`."""
     folders = (lake / extract.system / extract.extract).glob("extract_date=*")
     dates = {dt.date.fromisoformat(f.name.partition("=")[2]) for f in folders if any(f.glob("*.parquet"))}
-    return sorted((date for date in dates if EMPTY_DATE < date <= as_of), reverse=True)
+    return sorted((date for date in dates if date <= as_of and date != EMPTY_DATE), reverse=True)
 
 
 def _create_view(

@@ -13,11 +13,12 @@
     {%- endif -%}
 {%- endmacro %}
 
-{# The files of one delivery, or of all of them, as a pattern. The delivery of year 1 is there always, and empty. #}
+{# The files of one delivery, or of all of them, as a pattern. The delivery of year 9999 is there always, and empty: it comes last,
+   as DuckDB takes all files to be of the first one's size when it decides which side of a join it keeps in memory. #}
 {% macro files_of(system, extract, delivery="*") -%}
     '{{ var("lake", "lake") | replace("'", "''") }}/{{ system }}/{{ extract }}/{{ delivery if delivery == "*" else "extract_date=" ~ delivery }}/*.parquet'
 {%- endmacro %}
 
 {% macro files_of_deliveries(system, extract, deliveries) -%}
-    {%- for delivery in ["0001-01-01"] + deliveries %}{{ files_of(system, extract, delivery) }}{{ ", " if not loop.last }}{% endfor -%}
+    {%- for delivery in deliveries + ["9999-12-31"] %}{{ files_of(system, extract, delivery) }}{{ ", " if not loop.last }}{% endfor -%}
 {%- endmacro %}
