@@ -3,6 +3,27 @@
 {# The silence that ends a session without an id, in microseconds: 30 minutes. #}
 {% macro session_gap() %}{{ 30 * 60 * 1000000 }}{% endmacro %}
 
+{# The rows of the lake of the batch in hand, each time read anew: what is kept of them for the next reader costs more than reading again
+   the columns that it needs. #}
+{% macro delivered_events() -%}
+    (
+        select event_id, account_id, subscription_id, user_id, event_name, session_id, duration_seconds, quantity, occurred_at,
+            coalesce(is_deleted, false) as is_deleted, cast(occurred_at as date) as event_date, extract_date, _file, _row
+        from {{ lake("usage", "events", batched=true) }}
+        where extract_date <= {{ as_of() }} and {{ happened_in_batch("cast(occurred_at as date)") }}
+    )
+{%- endmacro %}
+
+{# The account that a subscription stands for, where an event names no other: a relation to join by subscription_id. #}
+{% macro subscribers() -%}
+    (
+        select subscription_id, min(account_id) as account_id
+        from {{ ref("stg_crm__subscriptions") }}
+        where {{ batch_lacks("account_id") }}
+        group by subscription_id
+    )
+{%- endmacro %}
+
 {# Before the sessions of users are computed anew, the old ones go. #}
 {% macro without_recomputed_users(relation) -%}
     {%- if is_incremental() -%}

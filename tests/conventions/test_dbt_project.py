@@ -66,7 +66,7 @@ def test_marts_enforce_their_contract(models: list[dict[str, Any]]) -> None:
 
 
 def test_layers_read_only_what_lies_before_them(manifest: dict[str, Any], models: list[dict[str, Any]]) -> None:
-    """staging may read staging, where events find their account; marts never read it, but for dim_accounts, which has
+    """staging may read staging, where versions become rows; marts never read it, but for dim_accounts, which has
     a placeholder for accounts that a single extract mentions."""
     allowed = {
         "staging": {"sources", "staging"},

@@ -13,6 +13,22 @@
         or {{ day }} between cast(getvariable('batch_first_day') as date) and cast(getvariable('batch_last_day') as date))
 {%- endmacro %}
 
+{# Whether the batch may hold an event without a value of a column, as the footers of its files tell: a constant, so that nothing is read to
+   find none. #}
+{% macro batch_lacks(column) -%}
+    coalesce(cast(getvariable('batch_lacks_{{ column }}') as boolean), true)
+{%- endmacro %}
+
+{# Whether the columns are a row of the query. A plain IN is a join of which DuckDB keeps that side in memory which it takes for the smaller, and
+   of many files with many conditions it expects too few rows by far. #}
+{% macro is_among(columns, query) -%}
+    coalesce(({{ columns }}) in ({{ query }}), false)
+{%- endmacro %}
+
+{% macro lacks_in_files(column, files) -%}
+    (select bool_or(coalesce(stats_null_count, 1) > 0) from parquet_metadata({{ files }}) where path_in_schema = '{{ column }}')
+{%- endmacro %}
+
 {% macro period_in_batch(grain, period_start) -%}
     (getvariable('batch_grain') is null or ({{ grain }} = getvariable('batch_grain')
         and list_contains(cast(getvariable('batch_periods') as date[]), {{ period_start }})))
@@ -71,11 +87,15 @@
         order by b.first_day").rows -%}
     {%- set batches = [] -%}
     {%- for b in rows -%}
+        {%- set files = "[" ~ files_of_deliveries("usage", "events", (b.deliveries or "").split()) ~ "]" -%}
         {%- do batches.append({
             "told": b.first_day ~ " to " ~ b.last_day ~ ", " ~ "{:,}".format(b.events) ~ " events",
             "replaces": "event_date between date '" ~ b.first_day ~ "' and date '" ~ b.last_day ~ "'",
             "variables": {"batch_first_day": "date '" ~ b.first_day ~ "'", "batch_last_day": "date '" ~ b.last_day ~ "'",
-                "batch_files": "[" ~ files_of_deliveries("usage", "events", (b.deliveries or "").split()) ~ "]",
+                "batch_files": files,
+                "batch_lacks_event_id": lacks_in_files("event_id", files),
+                "batch_lacks_account_id": lacks_in_files("account_id", files),
+                "batch_lacks_session_id": lacks_in_files("session_id", files),
                 "batch_main_deliveries": "cast('" ~ b.main_deliveries ~ "' as date[])"}}) -%}
     {%- endfor -%}
     {{ return(batches) }}

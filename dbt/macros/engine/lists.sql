@@ -1,15 +1,5 @@
-{# The rows of a group as a list of records, {name: SQL}; a filter may follow. `each_of` makes a row of each again. #}
-
-{% macro records_of(columns) -%}
-    list({{ record(columns) }})
-{%- endmacro %}
-
 {% macro record(columns) -%}
     {{ "{" }}{% for name, value in columns.items() %}'{{ name }}': {{ value }}{{ ", " if not loop.last }}{% endfor %}{{ "}" }}
-{%- endmacro %}
-
-{% macro each_of(values) -%}
-    unnest({{ values }})
 {%- endmacro %}
 
 {# Counted from 1. #}

@@ -5,14 +5,10 @@ with delivered as (
 )
 {%- if computed %},
 
-subscribers as (
-    select subscription_id, min(account_id) as account_id from {{ ref("stg_crm__subscriptions") }} group by subscription_id
-),
-
 moved as (
     select distinct c.event_date
     from {{ computed }} c
-    left join subscribers s on s.subscription_id = c.subscription_id
+    left join {{ subscribers() }} s on s.subscription_id = c.subscription_id
     left join {{ ref("int_accounts") }} a on a.account_id = c.account_id
     where c.is_test <> coalesce(a.is_test, false)
         or (c.subscription_id is not null and c.account_id <> coalesce(s.account_id, '(unknown)'))
