@@ -12,6 +12,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -131,11 +132,17 @@ def run_night(night: Night, progress: Progress = silent) -> release.Release:
 def _prepare(settings: Settings) -> None:
     """Imports what audits and models need and parses the models, while DuckDB reads deliveries and leaves Python idle.
 
-    Errors are left to the stage that meets them again.
+    DuckDB asks for the interpreter between any two of its tasks, and would wait for 5 ms each time until this thread,
+    which only computes, hands it over. Errors are left to the stage that meets them again.
     """
-    with suppress(Exception):
-        load_great_expectations()
-        transformation.prepared_manifest(settings)
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(0.0001)
+    try:
+        with suppress(Exception):
+            load_great_expectations()
+            transformation.prepared_manifest(settings)
+    finally:
+        sys.setswitchinterval(usual)
 
 
 @contextmanager
