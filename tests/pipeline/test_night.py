@@ -16,6 +16,7 @@ import pytest
 from click.testing import CliRunner
 from conftest import Company
 
+from dagster_project import nightly, transformation
 from dagster_project.cli import main
 from dagster_project.settings import DBT_PROJECT, Settings
 
@@ -347,6 +348,19 @@ def test_a_night_builds_models_where_it_is_told_to(served, keizoku):
 
 
 # releases
+
+
+def test_the_interpreter_is_handed_over_quickly_while_models_are_parsed(tmp_path, monkeypatch):
+    usual, meanwhile = sys.getswitchinterval(), []
+
+    def parse(settings):
+        meanwhile.append(sys.getswitchinterval())
+        raise OSError("left to the stage that meets it again")
+
+    monkeypatch.setattr(transformation, "prepared_manifest", parse)
+    nightly._prepare(Settings(home=tmp_path))
+    assert meanwhile == [pytest.approx(0.0001)]
+    assert sys.getswitchinterval() == usual
 
 
 def test_rollback_serves_an_earlier_release_again(served, keizoku):

@@ -214,6 +214,13 @@ def crlf(d: Deliveries) -> int:
     return 0
 
 
+def a_carriage_return_in_a_value(d: Deliveries) -> int:
+    """In a text that may hold none, of a file whose lines end in LF."""
+    broken = text(rows(MIDDLE, 1, event_id="e9", user_id="U\r1")).partition(b"\n")[2]
+    d.files[MIDDLE] = {"part.csv": text(rows(MIDDLE)) + broken}
+    return 5
+
+
 def byte_order_marks(d: Deliveries) -> int:
     d.files[DAYS[0]] = {"part.csv": b"\xef\xbb\xbf" + text(rows(DAYS[0]))}
     d.files[MIDDLE] = {"part.csv": b"\xef\xbb\xbf" + text(rows(MIDDLE))}
@@ -276,9 +283,9 @@ def parquet_of_other_types(d: Deliveries) -> int:
 
 
 SOME_FORMATS = [
-    no_newline_at_end, quoted_line_breaks, crlf, byte_order_marks, blank_lines, too_few_and_too_many_fields,
-    an_unclosed_quote, bytes_that_are_no_text, a_name_twice_in_the_header, a_compressed_file_that_stops,
-    a_parquet_file_that_stops, parquet_of_other_types, formats_mixed, a_name_with_two_endings,
+    no_newline_at_end, quoted_line_breaks, crlf, a_carriage_return_in_a_value, byte_order_marks, blank_lines,
+    too_few_and_too_many_fields, an_unclosed_quote, bytes_that_are_no_text, a_name_twice_in_the_header,
+    a_compressed_file_that_stops, a_parquet_file_that_stops, parquet_of_other_types, formats_mixed, a_name_with_two_endings,
 ]  # fmt: skip
 
 
