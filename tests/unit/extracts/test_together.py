@@ -285,7 +285,8 @@ def parquet_of_other_types(d: Deliveries) -> int:
 SOME_FORMATS = [
     no_newline_at_end, quoted_line_breaks, crlf, a_carriage_return_in_a_value, byte_order_marks, blank_lines,
     too_few_and_too_many_fields, an_unclosed_quote, bytes_that_are_no_text, a_name_twice_in_the_header,
-    a_compressed_file_that_stops, a_parquet_file_that_stops, parquet_of_other_types, formats_mixed, a_name_with_two_endings,
+    a_compressed_file_that_stops, a_parquet_file_that_stops, parquet_of_other_types, formats_mixed,
+    a_name_with_two_endings,
 ]  # fmt: skip
 
 
