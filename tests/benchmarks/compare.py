@@ -363,9 +363,9 @@ def _totals(
 
 def _events(con: duckdb.DuckDBPyConnection, lake: Path, as_of: dt.date) -> int:
     """Events of the lake without repeats and test accounts, a month at a time; they arrive a day late at most."""
-    newest = max((lake / "crm" / "accounts").iterdir())
+    newest = _delivered(lake / "crm" / "accounts", as_of)[-1]
     con.execute(f"create temp table tested as select account_id from '{newest}/*.parquet' where is_test")
-    days = sorted(path for path in (lake / "usage" / "events").glob("extract_date=*") if path.name[13:] <= str(as_of))
+    days = _delivered(lake / "usage" / "events", as_of)
     found = 0
     for month in sorted({path.name[13:20] for path in days}):
         first = dt.date.fromisoformat(f"{month}-01")
@@ -377,3 +377,8 @@ def _events(con: duckdb.DuckDBPyConnection, lake: Path, as_of: dt.date) -> int:
             and account_id not in (from tested))"""
         ).fetchone()[0]
     return found
+
+
+def _delivered(extract: Path, as_of: dt.date) -> list[Path]:
+    """The partitions of an extract up to the as-of date; the empty file of the extract lies in one of year 9999."""
+    return sorted(path for path in extract.glob("extract_date=*") if path.name[13:] <= str(as_of))
