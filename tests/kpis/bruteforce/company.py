@@ -18,7 +18,7 @@ Row = dict[str, Any]
 
 SEGMENT_DIMENSIONS = ("plan", "product", "industry", "region", "company_size", "owner", "touch_tier")
 DELTAS = ("invoices", "onboarding_steps", "support_tickets", "survey_responses", "events", "fx_rates")
-NO_DELIVERY = dt.date.min  # the partition of the zero-row file that makes a glob bind
+NO_DELIVERY = dt.date.max  # the partition of the zero-row file that makes a glob bind
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def _delta(lake: Path, extract: str, as_of: dt.date) -> list[Row]:
 
 def _deliveries(lake: Path, extract: str, as_of: dt.date) -> list[Path]:
     folders = sorted(lake.glob(f"*/{extract}/extract_date=*"))
-    return [folder for folder in folders if NO_DELIVERY < _extract_date(folder) <= as_of]
+    return [folder for folder in folders if _extract_date(folder) <= as_of and _extract_date(folder) != NO_DELIVERY]
 
 
 def _newest_per_system(lake: Path, as_of: dt.date) -> list[Path]:
