@@ -22,7 +22,7 @@ from dagster_project.settings import Settings
 # Of the files it reads DuckDB opens the first and takes all to be of its size: the empty one of an extract comes last.
 EMPTY_DATE = dt.date(9999, 12, 31)
 RECORD = "_delivery.json"
-PART = "part-0.parquet"
+PART, EMPTY = "part-0.parquet", "empty.parquet"
 # Half the processor time and half the size of the defaults, where most of a file are ids of their own: level 1 packs
 # texts as well as level 3, no dictionary is tried on columns that have more values than one is good for, and nothing
 # reads the lake by single values, so that no Bloom filter would serve.
@@ -86,13 +86,13 @@ def remove(target: Path) -> None:
 def write_empty_partitions(con: duckdb.DuckDBPyConnection, settings: Settings, contracts: dict[str, Contract]) -> None:
     """A zero-row file of every extract, so that reading an extract finds a file and its columns."""
     for name, contract in contracts.items():
-        shutil.rmtree(partition(settings.lake, name, dt.date(1, 1, 1)), ignore_errors=True)  # its former place
+        (partition(settings.lake, name, dt.date(1, 1, 1)) / EMPTY).unlink(missing_ok=True)  # its former place
         target = partition(settings.lake, name, EMPTY_DATE)
         target.mkdir(parents=True, exist_ok=True)
         columns = ", ".join(f"cast(null as {kind}) as {identifier(n)}" for n, kind in contract.schema_types.items())
         written = target / ".empty.parquet.new"
         con.execute(f"copy (select {columns} limit 0) to {literal(str(written))} (format parquet)")
-        os.replace(written, target / "empty.parquet")
+        os.replace(written, target / EMPTY)
 
 
 def read_records(settings: Settings, contracts: dict[str, Contract]) -> dict[tuple[str, dt.date], DeliveryRecord]:

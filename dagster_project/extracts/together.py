@@ -122,16 +122,11 @@ def _typed(
     position = _position(opened)
     deliveries = [one.task for one in opened]
     for number, group in enumerate(alike.values()):
-        first = group[0]
-        source = replace(first.source, relation=(_text if first.delimiter else _parquet)(group, position))
+        relation = _text(group, position) if group[0].delimiter else _parquet(group, position)
+        source = replace(group[0].source, relation=relation)
+        breaks = group[0].may_break_lines
         rows.add_together(
-            con,
-            contract,
-            source,
-            tasks[0].zones,
-            deliveries,
-            may_break_lines=first.may_break_lines,
-            is_first=number == 0,
+            con, contract, source, tasks[0].zones, deliveries, may_break_lines=breaks, is_first=number == 0
         )
     found = con.execute(
         "select _position, min(rowid), max(rowid), count(*) from typed_rows where _row is null group by 1"

@@ -24,6 +24,11 @@
     )
 {%- endmacro %}
 
+{# The account that an event or a session is of: the one it names, else its subscriber. #}
+{% macro account_of(event, subscriber) -%}
+    coalesce({{ event }}.account_id, {{ subscriber }}.account_id, '(unknown)')
+{%- endmacro %}
+
 {# Before the sessions of users are computed anew, the old ones go. #}
 {% macro without_recomputed_users(relation) -%}
     {%- if is_incremental() -%}

@@ -347,9 +347,6 @@ def test_a_night_builds_models_where_it_is_told_to(served, keizoku):
     assert UP_TO_DATE not in output
 
 
-# releases
-
-
 def test_the_interpreter_is_handed_over_quickly_while_models_are_parsed(tmp_path, monkeypatch):
     usual, meanwhile = sys.getswitchinterval(), []
 
@@ -361,6 +358,9 @@ def test_the_interpreter_is_handed_over_quickly_while_models_are_parsed(tmp_path
     nightly._prepare(Settings(home=tmp_path))
     assert meanwhile == [pytest.approx(0.0001)]
     assert sys.getswitchinterval() == usual
+
+
+# releases
 
 
 def test_rollback_serves_an_earlier_release_again(served, keizoku):

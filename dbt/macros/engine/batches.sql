@@ -16,7 +16,7 @@
 {# Whether the batch may hold an event without a value of a column, as the footers of its files tell: a constant, so that nothing is read to
    find none. #}
 {% macro batch_lacks(column) -%}
-    coalesce(cast(getvariable('batch_lacks_{{ column }}') as boolean), true)
+    coalesce(list_contains(cast(getvariable('batch_columns_with_nulls') as varchar[]), '{{ column }}'), true)
 {%- endmacro %}
 
 {# Whether the columns are a row of the query. A plain IN is a join of which DuckDB keeps that side in memory which it takes for the smaller, and
@@ -25,8 +25,8 @@
     coalesce(({{ columns }}) in ({{ query }}), false)
 {%- endmacro %}
 
-{% macro lacks_in_files(column, files) -%}
-    (select bool_or(coalesce(stats_null_count, 1) > 0) from parquet_metadata({{ files }}) where path_in_schema = '{{ column }}')
+{% macro columns_with_nulls(files) -%}
+    coalesce((select list(distinct path_in_schema) from parquet_metadata({{ files }}) where coalesce(stats_null_count, 1) > 0), [])
 {%- endmacro %}
 
 {% macro period_in_batch(grain, period_start) -%}
@@ -93,9 +93,7 @@
             "replaces": "event_date between date '" ~ b.first_day ~ "' and date '" ~ b.last_day ~ "'",
             "variables": {"batch_first_day": "date '" ~ b.first_day ~ "'", "batch_last_day": "date '" ~ b.last_day ~ "'",
                 "batch_files": files,
-                "batch_lacks_event_id": lacks_in_files("event_id", files),
-                "batch_lacks_account_id": lacks_in_files("account_id", files),
-                "batch_lacks_session_id": lacks_in_files("session_id", files),
+                "batch_columns_with_nulls": columns_with_nulls(files),
                 "batch_main_deliveries": "cast('" ~ b.main_deliveries ~ "' as date[])"}}) -%}
     {%- endfor -%}
     {{ return(batches) }}

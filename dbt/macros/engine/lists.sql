@@ -1,7 +1,3 @@
-{% macro record(columns) -%}
-    {{ "{" }}{% for name, value in columns.items() %}'{{ name }}': {{ value }}{{ ", " if not loop.last }}{% endfor %}{{ "}" }}
-{%- endmacro %}
-
 {# Counted from 1. #}
 {% macro item_of(values, position) -%}
     {{ values }}[{{ position }}]
@@ -9,5 +5,5 @@
 
 {# The value of a group's first row in ascending order of the columns. #}
 {% macro first_by(value, columns) -%}
-    arg_min({{ value }}, {{ record(columns) }})
+    arg_min({{ value }}, {{ "{" }}{% for name, order in columns.items() %}'{{ name }}': {{ order }}{{ ", " if not loop.last }}{% endfor %}{{ "}" }})
 {%- endmacro %}

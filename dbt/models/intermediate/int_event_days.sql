@@ -8,7 +8,7 @@ with counts as (
     group by event_date, account_id, subscription_id, event_name
 )
 
-select c.event_date, coalesce(c.account_id, o.account_id, '(unknown)') as account_id, c.event_name, cast(sum(c.events) as bigint) as events
+select c.event_date, {{ account_of("c", "o") }} as account_id, c.event_name, cast(sum(c.events) as bigint) as events
 from counts c
 left join {{ subscribers() }} o on o.subscription_id = c.subscription_id
-group by c.event_date, coalesce(c.account_id, o.account_id, '(unknown)'), c.event_name
+group by c.event_date, {{ account_of("c", "o") }}, c.event_name

@@ -34,11 +34,11 @@ sessions as (
 
 -- the account is told at last, as there are fewer sessions than events
 select s.event_date,
-    coalesce(s.account_id, o.account_id, '(unknown)') as account_id,
+    {{ account_of("s", "o") }} as account_id,
     s.subscription_id, s.user_id, s.session_id, s.started_at, s.ended_at,
     cast(s.events as bigint) as events,
     cast(s.timed_events as bigint) as timed_events,
     cast({{ whole_units("s.duration_seconds", 6) }} as bigint) as duration_microseconds,
-    coalesce(s.account_id, o.account_id, '(unknown)') in (select account_id from {{ ref("int_accounts") }} where is_test) as is_test
+    {{ account_of("s", "o") }} in (select account_id from {{ ref("int_accounts") }} where is_test) as is_test
 from sessions s
 left join {{ subscribers() }} o on o.subscription_id = s.subscription_id

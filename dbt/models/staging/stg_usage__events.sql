@@ -1,27 +1,31 @@
+{%- set told = "account_id, subscription_id, user_id, event_name, session_id, duration_seconds, occurred_at, event_date" %}
 -- Rows of the lake that another one of the same event replaces. Within a delivery a key stands once: ingest saw to it. So only what reaches
 -- a date by another delivery than the main one of that date, a few late and repeated events, can meet a row of the same key.
-with superseded as (
+with late as (
+    select event_date, event_id
+    from {{ delivered_events() }} as delivered
+    where event_id is not null and not {{ is_main_delivery("event_date", "extract_date") }}
+),
+
+superseded as (
     select extract_date, _file, _row
     from (
         select extract_date, _file, _row, row_number() over (partition by event_date, event_id order by extract_date desc) as newest
         from {{ delivered_events() }} as delivered
-        where event_id is not null and {{ is_among("event_date, event_id", "
-            select event_date, event_id
-            from " ~ delivered_events() ~ " as delivered
-            where event_id is not null and not " ~ is_main_delivery("event_date", "extract_date")) }}
+        where event_id is not null and {{ is_among("event_date, event_id", "select event_date, event_id from late") }}
     ) as contested
     where newest > 1
 ),
 
 unique_events as (
-    select account_id, subscription_id, user_id, event_name, session_id, duration_seconds, occurred_at, event_date
+    select {{ told }}
     from {{ delivered_events() }} as delivered
     where (not {{ batch_lacks("event_id") }} or event_id is not null) and not is_deleted
         and not {{ is_among("extract_date, _file, _row", "select extract_date, _file, _row from superseded") }}
     union all
-    select account_id, subscription_id, user_id, event_name, session_id, duration_seconds, occurred_at, event_date
+    select {{ told }}
     from (
-        select distinct account_id, subscription_id, user_id, event_name, session_id, duration_seconds, occurred_at, event_date, quantity
+        select distinct {{ told }}, quantity
         from {{ delivered_events() }} as delivered
         where {{ batch_lacks("event_id") }} and event_id is null and not is_deleted
     ) as anonymous
