@@ -44,10 +44,12 @@ format: .venv/.installed-test
 	$(BIN)/ruff format .
 
 # The lock file has the test extra too; the tests also need the semantic extra, whose lock file holds only what it adds.
+# The models are parsed at last, so that no first night has to.
 .venv/.installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --compile -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(BIN)/python -c "from dagster_project import settings, transformation as t; t.prepared_manifest(settings.Settings())"
 	touch $@
 # One package of it comes as source only and is built with the setuptools that is there.
 .venv/.installed-test: .venv/.installed requirements-semantic.lock

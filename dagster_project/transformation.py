@@ -207,11 +207,11 @@ def run_dbt(
 def prepared_manifest(settings: Settings) -> Path:
     """dbt's manifest of the project as its files are now; parses it where anything changed since the last time.
 
-    It is named by the content of the project and moved into place, so that processes that prepare it at the same
-    time, or while models are built, never see half of one. Raises TransformationFailed where the project does not
-    parse.
+    One serves all homes of a checkout; where the checkout is read-only, each home has its own. It is named by the
+    content of the project and moved into place, so that processes that prepare it at the same time, or while models
+    are built, never see half of one. Raises TransformationFailed where the project does not parse.
     """
-    manifest = dbt_target(settings) / "manifests" / f"{_project_hash()}.json"
+    manifest = _manifests(settings) / f"{_project_hash()}.json"
     if not (manifest.is_file() and _parsed(manifest).is_file()):
         manifest.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=manifest.parent) as folder:
@@ -223,6 +223,12 @@ def prepared_manifest(settings: Settings) -> Path:
     return manifest
 
 
+def _manifests(settings: Settings) -> Path:
+    of_checkout = DBT_PROJECT / "target" / "manifests"
+    nearest = next(path for path in (of_checkout, *of_checkout.parents) if path.exists())
+    return of_checkout if os.access(nearest, os.W_OK) else dbt_target(settings) / "manifests"
+
+
 def _parsed(manifest: Path) -> Path:
     """The same manifest in the form that dbt itself reads."""
     return manifest.with_suffix(".msgpack")
@@ -231,7 +237,7 @@ def _parsed(manifest: Path) -> Path:
 def _project_hash() -> str:
     folders = [DBT_PROJECT / name for name in ("macros", "models", "seeds", "tests")]
     files = [*DBT_PROJECT.glob("*.yml"), *(path for folder in folders for path in folder.rglob("*") if path.is_file())]
-    digest = hashlib.sha256(version("dbt-core").encode())
+    digest = hashlib.sha256(f"{version('dbt-core')} {DBT_PROJECT}".encode())  # a manifest names places
     for path in sorted(files):
         digest.update(f"{path.relative_to(DBT_PROJECT)}\0".encode() + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]

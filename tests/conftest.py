@@ -17,7 +17,6 @@ import pytest
 from dagster_project.nightly import Night, run_night
 from dagster_project.sample import write_sample_company
 from dagster_project.settings import Settings
-from dagster_project.transformation import dbt_target, prepared_manifest
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 RAVENSTACK_FILES = {
@@ -108,18 +107,10 @@ def no_settings_from_outside(monkeypatch):
         monkeypatch.delenv(f"KEIZOKU_{name.upper()}", raising=False)
 
 
-@pytest.fixture(scope="session")
-def parsed_project(tmp_path_factory) -> Path:
-    """The dbt project parsed once for all homes of the session: the folder of prepared manifests."""
-    return prepared_manifest(Settings(home=tmp_path_factory.mktemp("parsed"))).parent
-
-
 @pytest.fixture
-def company(tmp_path, parsed_project) -> Company:
+def company(tmp_path) -> Company:
     """An empty home with the standard contracts."""
-    settings = Settings(home=tmp_path / "home")
-    shutil.copytree(parsed_project, dbt_target(settings) / parsed_project.name)
-    return Company(settings)
+    return Company(Settings(home=tmp_path / "home"))
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,6 @@ import pytest
 from conftest import SHARED_DATA, Company
 
 from dagster_project.settings import Settings
-from dagster_project.transformation import dbt_target
 
 SURVEY = SHARED_DATA / "nps_prepbench_040"
 COLUMNS = {"responses": "nps_responses", "promoters": "promoters", "detractors": "detractors", "NPS": "nps"}
@@ -32,7 +31,7 @@ columns:
 
 
 @pytest.fixture
-def conference(tmp_path: Path, parsed_project: Path) -> Company:
+def conference(tmp_path: Path) -> Company:
     """A company with one customer, none of whose contacts is known by name; its survey is not delivered yet."""
     if not SURVEY.is_dir():
         pytest.skip(f"{SURVEY} is absent: the survey is not part of the repository")
@@ -42,7 +41,6 @@ def conference(tmp_path: Path, parsed_project: Path) -> Company:
         (contracts / f"{name}.yml").write_text(text)
     (contracts / "survey_responses.yml").write_text(RESPONSES)
     settings = Settings(home=tmp_path / "home", contracts=str(contracts.parent))
-    shutil.copytree(parsed_project, dbt_target(settings) / parsed_project.name)
     company = Company(settings)
     company.deliver("crm/accounts", "2019-11-05", [{"account_id": "A1", "created_at": "2019-10-01 09:00:00"}])
     subscription = {"subscription_id": "S1", "account_id": "A1", "amount": 100, "billing_interval": "month"}

@@ -22,7 +22,7 @@ from random_nights import EVENT_COLUMNS, FIRST_NIGHT, SETTINGS, Life, Row
 from dagster_project import nightly, transformation
 from dagster_project.nightly import Night, run_night
 from dagster_project.settings import SHIPPED_CONTRACTS, Settings
-from dagster_project.transformation import dbt_target, require_success
+from dagster_project.transformation import require_success
 
 # What is computed by days, in the order it is built; all else is built anew every night from these and the snapshots.
 BY_DAYS = ["int_usage_days", "int_event_days", "int_session_days", "int_recomputed_users", "int_sessions"]
@@ -109,8 +109,6 @@ class Nights:
 
     def _empty_home(self) -> Path:
         shutil.rmtree(self.elsewhere, ignore_errors=True)
-        prepared, wanted = (dbt_target(Settings(home=h)) / "manifests" for h in (self.company.home, self.elsewhere))
-        shutil.copytree(prepared, wanted)
         return self.elsewhere
 
 
