@@ -12,7 +12,6 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -29,6 +28,7 @@ import duckdb
 from dagster_project import transformation
 from dagster_project.extracts import contract as contracts_module
 from dagster_project.extracts import ingest as ingest_module
+from dagster_project.interpreter import beside_duckdb
 from dagster_project.progress import WARNING
 from dagster_project.publishing import allow_list, candidate, release
 from dagster_project.quality import raw as raw_gate
@@ -132,17 +132,13 @@ def run_night(night: Night, progress: Progress = silent) -> release.Release:
 def _prepare(settings: Settings) -> None:
     """Imports what audits and models need and parses the models, while DuckDB reads deliveries and leaves Python idle.
 
-    DuckDB asks for the interpreter between any two of its tasks, and would wait for 5 ms each time until this thread,
-    which only computes, hands it over. Errors are left to the stage that meets them again.
+    Where there is no build yet, one is to come for certain. Errors are left to the stage that meets them again.
     """
-    usual = sys.getswitchinterval()
-    sys.setswitchinterval(0.0001)
-    try:
-        with suppress(Exception):
-            load_great_expectations()
-            transformation.prepared_manifest(settings)
-    finally:
-        sys.setswitchinterval(usual)
+    with suppress(Exception), beside_duckdb():
+        load_great_expectations()
+        transformation.prepared_manifest(settings)
+        if not transformation.is_built(settings):
+            transformation.load_dbt()
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from typing import Any
 
 import duckdb
 
+from dagster_project.interpreter import beside_duckdb
 from dagster_project.settings import DBT_PROJECT, BusinessSettings, QualityGateRefused, Settings
 from dagster_project.targets import load_targets, write_targets
 from dagster_project.usage_build import UsageBuild, UsageDelivery, changed_days, read_build, read_until, write_index
@@ -113,6 +114,11 @@ def is_current(
     return _last_build(settings) == this
 
 
+def is_built(settings: Settings) -> bool:
+    """Whether the last build was complete, whatever it was of."""
+    return _last_build(settings) is not None
+
+
 def _build_of(
     manifest: Path, business: BusinessSettings, as_of: date, inputs: Inputs, in_place_changes: str
 ) -> UsageBuild:
@@ -182,10 +188,6 @@ def run_dbt(
     With a prepared `manifest` the project is not parsed again: nothing that parsing looks at depends on `variables`.
     Raises TransformationFailed where dbt could not start (a parse error, a locked warehouse).
     """
-    os.environ["DBT_SEND_ANONYMOUS_USAGE_STATS"] = "false"  # read by dbt while it is imported
-    from dbt.cli.main import dbtRunner
-    from dbt.contracts.graph.manifest import Manifest
-
     arguments = [
         # the target by name: DBT_TARGET may be set, for mf
         *(command, "--project-dir", DBT_PROJECT, "--profiles-dir", DBT_PROJECT, "--target", "duckdb"),
@@ -194,14 +196,25 @@ def run_dbt(
         *options,
         *(["--no-write-json"] if manifest else []),  # artefacts about what is known already
     ]
-    parsed = Manifest.from_msgpack(_parsed(manifest).read_bytes()) if manifest else None
-    if parsed:
-        parsed.build_flat_graph()
-    with _released():
-        outcome = dbtRunner(manifest=parsed, callbacks=[_progress_of(progress)]).invoke([str(a) for a in arguments])
+    with beside_duckdb():
+        runner, reader = load_dbt()
+        parsed = reader.from_msgpack(_parsed(manifest).read_bytes()) if manifest else None
+        if parsed:
+            parsed.build_flat_graph()
+        with _released():
+            outcome = runner(manifest=parsed, callbacks=[_progress_of(progress)]).invoke([str(a) for a in arguments])
     if outcome.exception is not None:
         raise TransformationFailed(f"dbt {command} did not run: {outcome.exception}")
     return [_node_result(r) for r in getattr(outcome.result, "results", [])]
+
+
+def load_dbt() -> tuple[Any, Any]:
+    """dbt's runner and the reader of its manifests, imported where they are first needed: that takes seconds."""
+    os.environ["DBT_SEND_ANONYMOUS_USAGE_STATS"] = "false"  # read by dbt while it is imported
+    from dbt.cli.main import dbtRunner
+    from dbt.contracts.graph.manifest import Manifest
+
+    return dbtRunner, Manifest
 
 
 def prepared_manifest(settings: Settings) -> Path:
