@@ -119,7 +119,10 @@ def building(
     """While it lasts, a build makes `only` some models, without their tests, and ends as given."""
     run_dbt = transformation.run_dbt
 
-    def narrowed(command, target, variables, progress, options, manifest):
+    def narrowed(command, target, variables, *rest):
+        if command == "parse":
+            return run_dbt(command, target, variables, *rest)
+        progress, options, manifest = rest
         options = [*options, "--no-write-json", "--exclude", "resource_type:test", "--select", *only]
         results = run_dbt(
             command, target, {**variables, "events_per_batch": events_per_batch}, progress, options, manifest

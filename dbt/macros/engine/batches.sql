@@ -2,10 +2,18 @@
    a night does the work of that night. The batch in hand is state of the session, so that a view can stand between the lake and a table.
    Without a batch everything is in it. #}
 
-{# Whether a delivery is the one that holds most events of a date of the batch. #}
+{# The delivery that holds most events of a date of the batch. #}
+{% macro main_delivery(day) -%}
+    cast(getvariable('batch_main_deliveries') as date[])[{{ days_between("cast(getvariable('batch_first_day') as date)", day) }} + 1]
+{%- endmacro %}
+
 {% macro is_main_delivery(day, extract_date) -%}
-    coalesce(cast(getvariable('batch_main_deliveries') as date[])[
-        {{ days_between("cast(getvariable('batch_first_day') as date)", day) }} + 1] = {{ extract_date }}, false)
+    coalesce({{ main_delivery(day) }} = {{ extract_date }}, false)
+{%- endmacro %}
+
+{# Whether the batch may hold an event delivered before the main delivery of its date: a constant, as below. #}
+{% macro batch_has_early_events() -%}
+    coalesce(cast(getvariable('batch_has_early_events') as boolean), true)
 {%- endmacro %}
 
 {% macro happened_in_batch(day) -%}
@@ -70,7 +78,7 @@
             select min(event_date) as first_day, max(event_date) as last_day, cast(sum(events) as bigint) as events
             from numbered where is_recomputed group by island, bucket
         ), main as (
-            select event_date, arg_max(extract_date, events) as extract_date from " ~ ref("stg_usage__event_days") ~ " group by event_date
+            select event_date, " ~ first_by("extract_date", {"events": "-events", "day": "extract_date"}) ~ " as extract_date from " ~ ref("stg_usage__event_days") ~ " group by event_date
         ), dates as (
             select b.first_day, list(m.extract_date order by d.day) as main_deliveries
             from batches b
@@ -79,10 +87,12 @@
             group by b.first_day
         )
         select b.first_day, b.last_day, b.events, cast(any_value(d.main_deliveries) as varchar) as main_deliveries,
-            string_agg(distinct cast(i.extract_date as varchar), ' ') as deliveries
+            string_agg(distinct cast(i.extract_date as varchar), ' ') as deliveries,
+            coalesce(bool_or(i.extract_date < m.extract_date), false) as has_early_events
         from batches b
         join dates d on d.first_day = b.first_day
         left join " ~ ref("stg_usage__event_days") ~ " i on i.event_date between b.first_day and b.last_day
+        left join main m on m.event_date = i.event_date
         group by b.first_day, b.last_day, b.events
         order by b.first_day").rows -%}
     {%- set batches = [] -%}
@@ -94,7 +104,8 @@
             "variables": {"batch_first_day": "date '" ~ b.first_day ~ "'", "batch_last_day": "date '" ~ b.last_day ~ "'",
                 "batch_files": files,
                 "batch_columns_with_nulls": columns_with_nulls(files),
-                "batch_main_deliveries": "cast('" ~ b.main_deliveries ~ "' as date[])"}}) -%}
+                "batch_main_deliveries": "cast('" ~ b.main_deliveries ~ "' as date[])",
+                "batch_has_early_events": b.has_early_events | string}}) -%}
     {%- endfor -%}
     {{ return(batches) }}
 {%- endmacro %}

@@ -2,26 +2,34 @@
 -- Rows of the lake that another one of the same event replaces. Within a delivery a key stands once: ingest saw to it. So only what reaches
 -- a date by another delivery than the main one of that date, a few late and repeated events, can meet a row of the same key.
 with late as (
-    select event_date, event_id
+    select event_date, event_id, extract_date, {{ main_delivery("event_date") }} as main_delivery
     from {{ delivered_events() }} as delivered
     where event_id is not null and not {{ is_main_delivery("event_date", "extract_date") }}
 ),
 
+contested as (
+    -- the main delivery may hold what came later than it, and does not where the row is not there
+    select event_date, event_id, extract_date from late
+    union
+    select event_date, event_id, main_delivery from late where main_delivery < extract_date
+    union
+    select event_date, event_id, extract_date
+    from {{ delivered_events() }} as delivered
+    where {{ batch_has_early_events() }} and {{ is_main_delivery("event_date", "extract_date") }}
+        and {{ is_among("event_date, event_id", "select event_date, event_id from late") }}
+),
+
 superseded as (
-    select extract_date, _file, _row
-    from (
-        select extract_date, _file, _row, row_number() over (partition by event_date, event_id order by extract_date desc) as newest
-        from {{ delivered_events() }} as delivered
-        where event_id is not null and {{ is_among("event_date, event_id", "select event_date, event_id from late") }}
-    ) as contested
-    where newest > 1
+    select event_date, event_id, extract_date
+    from (select *, max(extract_date) over (partition by event_date, event_id) as newest from contested) as told
+    where extract_date < newest
 ),
 
 unique_events as (
     select {{ told }}
     from {{ delivered_events() }} as delivered
     where (not {{ batch_lacks("event_id") }} or event_id is not null) and not is_deleted
-        and not {{ is_among("extract_date, _file, _row", "select extract_date, _file, _row from superseded") }}
+        and not {{ is_among("event_date, event_id, extract_date", "select event_date, event_id, extract_date from superseded") }}
     union all
     select {{ told }}
     from (
