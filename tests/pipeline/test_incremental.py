@@ -109,6 +109,7 @@ class Nights:
 
     def _empty_home(self) -> Path:
         shutil.rmtree(self.elsewhere, ignore_errors=True)
+        self.elsewhere.mkdir()
         return self.elsewhere
 
 
