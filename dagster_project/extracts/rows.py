@@ -59,6 +59,9 @@ class _Source:
     type: str
 
 
+_NOWHERE = _Source("cast(null as varchar)", "VARCHAR")  # of a column that the file lacks
+
+
 def match_columns(contract: Contract, file: SourceFile) -> Columns:
     """Compare delivered with declared columns.
 
@@ -237,8 +240,8 @@ def _canonical(
         source = _source(contract, file, column)
         given = identifier(column.name + "?")
         reads = f"{given}[1]" if contract.is_expression(column) else given
-        values[column.name] = (source, _value(column, reads, source.type, zones))
-        conditions += _column_conditions(contract, column, given, reads, source.type)
+        values[column.name] = (source, _value(column, reads, source, zones))
+        conditions += _column_conditions(contract, column, given, reads, source)
     conditions += [_rule_condition(contract, rule) for rule in contract.refuse]
     return values, conditions
 
@@ -249,7 +252,7 @@ def _source(contract: Contract, file: SourceFile, column: Column) -> _Source:
         return _Source(f"try([({column.from_})])", contract.expression_types[column.name])
     name = contract.source_name(column)
     if name not in file.columns:
-        return _Source("cast(null as varchar)", "VARCHAR")
+        return _NOWHERE
     index = file.columns.index(name)
     if contract.has_expressions:
         return _Source(identifier(name), "VARCHAR")
@@ -257,17 +260,18 @@ def _source(contract: Contract, file: SourceFile, column: Column) -> _Source:
     return _Source(f"nullif(c{index}, '')" if kind == "VARCHAR" else f"c{index}", kind)
 
 
-def _value(column: Column, reads: str, source_type: str, zones: Zones) -> str:
-    value = converted(reads, source_type, column.type, column.format, zones)
+def _value(column: Column, reads: str, source: _Source, zones: Zones) -> str:
+    kind = SQL_TYPES[column.type]
+    default = "null" if column.default is None else literal(str(column.default))
+    if source is _NOWHERE:
+        return f"cast({default} as {kind})"
+    value = converted(reads, source.type, column.type, column.format, zones)
     if column.default is None:
         return value
-    default = f"cast({literal(str(column.default))} as {SQL_TYPES[column.type]})"
-    return f"case when {reads} is null then {default} else {value} end"
+    return f"case when {reads} is null then cast({default} as {kind}) else {value} end"
 
 
-def _column_conditions(
-    contract: Contract, column: Column, given: str, reads: str, source_type: str
-) -> list[_Condition]:
+def _column_conditions(contract: Contract, column: Column, given: str, reads: str, source: _Source) -> list[_Condition]:
     name, value = column.name, identifier(column.name)
     shown = f"left(cast({reads} as varchar), {_LONGEST_SHOWN})"
     found = literal(f"{name}: found a personal value") if column.pii == "personal" else _found(name, shown)
@@ -277,10 +281,11 @@ def _column_conditions(
         text = f"{name}: the contract's expression {column.from_} failed on this row"
         conditions.append(_Condition(name, "expression", f"{given} is null", literal(text)))
     wanted = expected(column.type, column.format)
-    if column.type != "text":  # anything is one
+    is_delivered = source is not _NOWHERE
+    if is_delivered and column.type != "text":  # anything is one
         unconverted = f"({reads} is not null and {value} is null)"
         conditions.append(_Condition(name, "type", unconverted, f"{found} || {literal(f', expected {wanted}')}"))
-    elif not column.multiline:
+    elif is_delivered and not column.multiline:
         when = f"(contains({value}, chr(10)) or contains({value}, chr(13)))"
         conditions.append(_Condition(name, _LINE_BREAK, when, f"{found_line_break} || ', expected a text of one line'"))
     if column.values:
