@@ -355,8 +355,9 @@ def write_accepted(con: duckdb.DuckDBPyConnection, task: Task, path: Path, deliv
     contract, files, names = task.contract, task.delivery.files, []
     for name in contract.schema_types:
         quoted = identifier(name)
-        if name == "_file" and len(files) == 1:  # a constant is cheaper than a text in every row
-            names.append(f"{literal(files[0].name)} as {quoted}")
+        if name == "_file" and len(files) == 1:  # a constant of one value, which nothing has to be looked up for
+            only = literal(files[0].name)
+            names.append(f"cast({only} as enum({only})) as {quoted}")
             continue
         # The lake holds the first day not covered, whatever the extract says.
         shifted = contract.inclusive_end_dates and name == "end_date"
