@@ -80,6 +80,32 @@ def test_results_count_and_keep_the_order_of_the_file(database, suites):
     assert not report.is_accepted
 
 
+def test_a_repeated_key_is_counted_as_great_expectations_counts_it(database, suites):
+    """Which it does itself where the expectation says more than the columns."""
+    with duckdb.connect(str(database)) as connection:
+        pairs = "(1, 'a'), (1, 'a'), (1, 'b'), (null, 'c'), (null, 'c'), (2, 'd'), (2, 'd'), (2, 'd'), (null, null)"
+        connection.execute(f'create table pairs as select * from (values {pairs}) as t(id, "the ""name""")')
+    columns = {"column_list": ["id", 'the "name"']}
+    both = [
+        {"type": "expect_compound_columns_to_be_unique", "kwargs": columns, "meta": {"name": "counted"}},
+        {
+            "type": "expect_compound_columns_to_be_unique",
+            "kwargs": {**columns, "ignore_row_if": "any_value_is_missing"},
+            "meta": {"name": "native"},
+        },
+    ]
+    write(suites, "pairs", both)
+    found = audit(database, suites, expected_tables=["pairs"]).results
+    assert [(r.expectation.partition(":")[2], r.success, r.unexpected_count) for r in found] == [
+        ("counted", False, 5),
+        ("native", False, 5),
+    ]
+    with duckdb.connect(str(database)) as connection:
+        connection.execute("delete from pairs where id is not null; insert into pairs values (1, 'a'), (2, 'a')")
+    found = audit(database, suites, expected_tables=["pairs"]).results
+    assert [(r.success, r.unexpected_count) for r in found] == [(True, 0), (True, 0)]
+
+
 def test_a_failed_warning_is_no_refusal(database, suites):
     write(suites, "orders", [UNIQUE, {**NOT_NULL, "severity": "warning"}])
     assert audit(database, suites, expected_tables=["orders"]).is_accepted
