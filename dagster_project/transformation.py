@@ -122,7 +122,8 @@ def is_built(settings: Settings) -> bool:
 def _build_of(
     manifest: Path, business: BusinessSettings, as_of: date, inputs: Inputs, in_place_changes: str
 ) -> UsageBuild:
-    made_by = hashlib.sha256(f"{manifest.stem} {in_place_changes} {business.model_dump_json()}".encode()).hexdigest()
+    project, _ = manifest.stem.split("-")
+    made_by = hashlib.sha256(f"{project} {in_place_changes} {business.model_dump_json()}".encode()).hexdigest()
     return UsageBuild(made_by, inputs.fingerprint, as_of, tuple(inputs.usage), inputs.snapshots)
 
 
@@ -221,10 +222,12 @@ def prepared_manifest(settings: Settings) -> Path:
     """dbt's manifest of the project as its files are now; parses it where anything changed since the last time.
 
     One serves all homes of a checkout; where the checkout is read-only, each home has its own. It is named by the
-    content of the project and moved into place, so that processes that prepare it at the same time, or while models
-    are built, never see half of one. Raises TransformationFailed where the project does not parse.
+    content of the project and its place, which it mentions, and moved into place, so that processes that prepare it at
+    the same time, or while models are built, never see half of one. Raises TransformationFailed where the project does
+    not parse.
     """
-    manifest = _manifests(settings) / f"{_project_hash()}.json"
+    place = hashlib.sha256(str(DBT_PROJECT).encode()).hexdigest()[:8]
+    manifest = _manifests(settings) / f"{_project_hash()}-{place}.json"
     if not (manifest.is_file() and _parsed(manifest).is_file()):
         manifest.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=manifest.parent) as folder:
@@ -250,7 +253,7 @@ def _parsed(manifest: Path) -> Path:
 def _project_hash() -> str:
     folders = [DBT_PROJECT / name for name in ("macros", "models", "seeds", "tests")]
     files = [*DBT_PROJECT.glob("*.yml"), *(path for folder in folders for path in folder.rglob("*") if path.is_file())]
-    digest = hashlib.sha256(f"{version('dbt-core')} {DBT_PROJECT}".encode())  # a manifest names places
+    digest = hashlib.sha256(version("dbt-core").encode())
     for path in sorted(files):
         digest.update(f"{path.relative_to(DBT_PROJECT)}\0".encode() + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
