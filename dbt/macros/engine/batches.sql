@@ -78,7 +78,8 @@
             select min(event_date) as first_day, max(event_date) as last_day, cast(sum(events) as bigint) as events
             from numbered where is_recomputed group by island, bucket
         ), main as (
-            select event_date, " ~ first_by("extract_date", {"events": "-events", "day": "extract_date"}) ~ " as extract_date from " ~ ref("stg_usage__event_days") ~ " group by event_date
+            select event_date, " ~ first_by("extract_date", {"events": "-events", "day": "extract_date"}) ~ " as extract_date
+            from " ~ ref("stg_usage__event_days") ~ " group by event_date
         ), dates as (
             select b.first_day, list(m.extract_date order by d.day) as main_deliveries
             from batches b

@@ -8,7 +8,7 @@ with late as (
 ),
 
 contested as (
-    -- the main delivery may hold what came later than it, and does not where the row is not there
+    -- of a main delivery that came before, it need not be known whether it holds the event
     select event_date, event_id, extract_date from late
     union
     select event_date, event_id, main_delivery from late where main_delivery < extract_date
