@@ -261,14 +261,14 @@ def _source(contract: Contract, file: SourceFile, column: Column) -> _Source:
 
 
 def _value(column: Column, reads: str, source: _Source, zones: Zones) -> str:
-    kind = SQL_TYPES[column.type]
-    default = "null" if column.default is None else literal(str(column.default))
+    given = "null" if column.default is None else literal(str(column.default))
+    default = f"cast({given} as {SQL_TYPES[column.type]})"
     if source is _NOWHERE:
-        return f"cast({default} as {kind})"
+        return default
     value = converted(reads, source.type, column.type, column.format, zones)
     if column.default is None:
         return value
-    return f"case when {reads} is null then cast({default} as {kind}) else {value} end"
+    return f"case when {reads} is null then {default} else {value} end"
 
 
 def _column_conditions(contract: Contract, column: Column, given: str, reads: str, source: _Source) -> list[_Condition]:

@@ -128,11 +128,15 @@ def _tables_of(database: Path, engine: dict[str, str]) -> dict[str, _Table]:
 
 
 def _counted(connection: duckdb.DuckDBPyConnection, name: str) -> _Table:
-    quoted = name.replace('"', '""')
     try:
-        return _Table(connection.execute(f'select count(*) from "{quoted}"').fetchone()[0])
+        return _Table(connection.execute(f"select count(*) from {identifier(name)}").fetchone()[0])
     except duckdb.Error as error:
         return _Table(0, _without_values(str(error)))
+
+
+def identifier(name: str) -> str:
+    """A name as SQL takes it, whatever it holds."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _read_suites(folder: Path, plan: Mapping[str, str]) -> tuple[list[Suite], list[_Judgement]]:
@@ -244,7 +248,7 @@ def _evaluated_as(planned: Planned) -> Mapping[str, Any]:
 
 def _repeated_rows(columns: Iterable[str]) -> str:
     """Query of a row for each one that shares its whole key; as everywhere, rows without a part of it are left out."""
-    key = ['"' + name.replace('"', '""') + '"' for name in columns]
+    key = [identifier(name) for name in columns]
     told = " and ".join(f"{name} is not null" for name in key)
     groups = f"select count(*) as n from {{batch}} where {told} group by {', '.join(key)} having count(*) > 1"
     return f"select unnest(range(n)) from ({groups}) as repeated"

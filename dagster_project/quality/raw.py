@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 import duckdb
 
-from dagster_project.quality.audit import audit
+from dagster_project.quality.audit import audit, identifier
 from dagster_project.quality.results import AuditReport, Guidance, QualityResult
 from dagster_project.quality.suites import suite_path
 from dagster_project.tables import create_table
@@ -146,9 +146,9 @@ def _create_view(
         read = [EMPTY_DATE]
     source = _parquet(lake, extract, read) if read else "(select cast(null as date) as extract_date where false)"
     present = {name for name, *_ in connection.execute(f"describe select * from {source}").fetchall()}
-    absent = [f"cast(null as {t}) as {_identifier(n)}" for n, t in extract.columns.items() if n not in present]
+    absent = [f"cast(null as {t}) as {identifier(n)}" for n, t in extract.columns.items() if n not in present]
     columns = ", ".join(["*", *absent])
-    connection.execute(f"create view {_identifier(name)} as select {columns} from {source}")
+    connection.execute(f"create view {identifier(name)} as select {columns} from {source}")
 
 
 def _insert_volume(
@@ -171,10 +171,6 @@ def _parquet(lake: Path, extract: RawExtract, dates: Sequence[dt.date]) -> str:
 
 def _literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
-
-
-def _identifier(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _with_warnings(report: AuditReport, without_suite: Sequence[str]) -> AuditReport:

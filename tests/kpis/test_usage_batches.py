@@ -52,6 +52,10 @@ def main_deliveries(rows: list[Row]) -> dict[dt.date, dt.date]:
     return {day: delivery for (day, delivery), _ in sorted(held.items(), key=lambda one: one[1])}
 
 
+def has_early_events(rows: list[Row], main: dict[dt.date, dt.date]) -> bool:
+    return any(row["extract_date"] < main[row["occurred_at"].date()] for row in rows)
+
+
 def list_of_dates(days: list[dt.date | None]) -> str:
     return "[" + ", ".join(f"date '{day}'" if day else "null" for day in days) + "]"
 
@@ -62,14 +66,13 @@ def list_of_dates(days: list[dt.date | None]) -> str:
 def test_the_newest_delivery_of_an_event_counts(seed: int, delays: list[int], knows_of_early_ones: bool) -> None:
     rows = some_events(Random(seed), delays)
     main = main_deliveries(rows)
-    has_early_ones = any(row["extract_date"] < main[row["occurred_at"].date()] for row in rows)
     variables = {
         "batch_first_day": f"date '{DAYS[0]}'",
         "batch_last_day": f"date '{DAYS[-1]}'",
         "batch_main_deliveries": list_of_dates([main.get(day) for day in DAYS]),
     }
     if knows_of_early_ones:
-        variables["batch_has_early_events"] = has_early_ones
+        variables["batch_has_early_events"] = has_early_events(rows, main)
     project = unusual_project()
     for name, value in variables.items():
         project.connection.execute(f"set variable {name} = {value}")
@@ -85,5 +88,4 @@ def test_some_of_these_batches_have_early_events_and_some_have_none() -> None:
     """So that the test above tells something."""
     for delays, early in ((ONLY_LATE, False), (SOME_EARLY, True)):
         rows = some_events(Random(0), delays)
-        main = main_deliveries(rows)
-        assert any(row["extract_date"] < main[row["occurred_at"].date()] for row in rows) is early
+        assert has_early_events(rows, main_deliveries(rows)) is early
