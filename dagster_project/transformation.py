@@ -29,6 +29,7 @@ from dagster_project.usage_build import UsageBuild, UsageDelivery, changed_days,
 COMPLETE = ("success", "pass", "warn")
 # Data tests that no data breaks; unit tests neither. Both try the models, and belong to the test suite.
 NOT_NIGHTLY = "config.meta.guards:models"
+HEARD = ("LogStartLine", "JinjaLogInfo")  # the names of dbt's events that are progress
 REFUSED = re.compile(r"refused: (?P<why>[^\n]+)")
 
 
@@ -202,7 +203,7 @@ def run_dbt(
         parsed = reader.from_msgpack(_parsed(manifest).read_bytes()) if manifest else None
         if parsed:
             parsed.build_flat_graph()
-        with _released():
+        with _released(), _only_heard():
             outcome = runner(manifest=parsed, callbacks=[_progress_of(progress)]).invoke([str(a) for a in arguments])
     if outcome.exception is not None:
         raise TransformationFailed(f"dbt {command} did not run: {outcome.exception}")
@@ -268,6 +269,26 @@ def _released():
         yield
     finally:
         DuckDBConnectionManager.close_all_connections()
+
+
+@contextmanager
+def _only_heard():
+    """While it lasts, dbt makes messages only of the events that `_progress_of` listens to: it has thousands of others,
+    and even where nothing is logged the messages take an eighth of what it does beside DuckDB."""
+    from dbt_common.events import event_manager_client as client
+    from dbt_common.events.event_manager import EventManager
+
+    class OnlyHeard(EventManager):
+        def fire_event(self, e: Any, level: Any = None, node: Any = None, force_warn_or_error_handling: bool = False):
+            if force_warn_or_error_handling or type(e).__name__ in HEARD:
+                super().fire_event(e, level, node, force_warn_or_error_handling)
+
+    usual = client.get_event_manager()
+    client.ctx_set_event_manager(OnlyHeard())
+    try:
+        yield
+    finally:
+        client.ctx_set_event_manager(usual)
 
 
 def _node_result(result: Any) -> NodeResult:
