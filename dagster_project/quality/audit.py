@@ -20,6 +20,7 @@ from urllib.parse import quote
 
 import duckdb
 
+from dagster_project.quality.deferred import deferred
 from dagster_project.quality.results import AuditReport, Guidance, QualityResult
 from dagster_project.quality.suites import (
     SQL_EXPECTATION,
@@ -41,6 +42,9 @@ COUNTED = "count_of_unexpected_rows"  # Great Expectations' name for the class C
 
 # Great Expectations would join the table with its own groups to tell this: more than twice the work of counting them.
 UNIQUE_TOGETHER = "expect_compound_columns_to_be_unique"
+
+# What Great Expectations imports for charts and for expectations about distributions: a third of its own import.
+RARELY_USED = ("altair", "scipy.stats")
 
 README = "expectations/README.md"
 
@@ -204,7 +208,8 @@ def _evaluate(
 def load_great_expectations() -> Any:
     """The package, imported where it is first needed: that takes seconds."""
     os.environ["GX_ANALYTICS_ENABLED"] = "false"  # it is read once, while the package is imported
-    import great_expectations
+    with deferred(*RARELY_USED):
+        import great_expectations
 
     # this one logger sets its own level to INFO
     logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
