@@ -13,6 +13,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
@@ -123,8 +124,10 @@ def run_night(night: Night, progress: Progress = silent) -> release.Release:
             transform(night, progress)
         with timings.stage("candidate"):
             build_candidate(night, progress)
-        with timings.stage("audit"):
+        with timings.stage("audit"), ThreadPoolExecutor(1) as beside:
+            exporting = beside.submit(release.export, night.settings, candidate.candidate_of(night.settings))
             audit_candidate(night, progress)
+            exporting.result()
         with timings.stage("publish"):
             return publish(night, progress)
 

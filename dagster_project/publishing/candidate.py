@@ -70,7 +70,8 @@ RELEASE_COLUMNS = {
 
 @dataclass(frozen=True)
 class Candidate:
-    """A folder below releases/ that is not served: `kpi.duckdb`, and `audit.json` once it was audited."""
+    """A folder below releases/ that is not served: `kpi.duckdb`, `audit.json` once it was audited, and `parquet/` with
+    `export.json`, which tells of which bytes it is, once it was exported."""
 
     folder: Path
 
@@ -81,6 +82,14 @@ class Candidate:
     @property
     def audit_file(self) -> Path:
         return self.folder / "audit.json"
+
+    @property
+    def export_file(self) -> Path:
+        return self.folder / "export.json"
+
+    @property
+    def parquet(self) -> Path:
+        return self.folder / "parquet"
 
 
 def candidate_of(settings: Settings) -> Candidate:
@@ -105,13 +114,14 @@ def build_candidate(
     candidate.folder.mkdir(parents=True)
     previous = identity.previous_release_id
     with duckdb.connect(config=settings.engine | COMPRESSION) as connection:
-        connection.execute(f"attach '{settings.warehouse}' as warehouse (read_only)")
+        warehouse = settings.warehouse.stem  # its name while the models were built: views name what they read by it
+        connection.execute(f"attach '{settings.warehouse}' as {warehouse} (read_only)")
         connection.execute(f"attach '{candidate.database}' as candidate (storage_version '{STORAGE_VERSION}')")
         execute_side_by_side(
             connection,
             [
                 f"create table candidate.main.{table.name} as "
-                f"select {', '.join(table.columns)} from warehouse.main.{table.name} order by {', '.join(table.key)}"
+                f"select {', '.join(table.columns)} from {warehouse}.main.{table.name} order by {', '.join(table.key)}"
                 for table in tables
             ],
         )

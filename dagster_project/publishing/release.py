@@ -24,6 +24,8 @@ from dagster_project.settings import ConfigurationError, QualityGateRefused, Set
 # A sixth less processor time than with DuckDB's defaults; Bloom filters serve readers that look single values up.
 PARQUET = "compression zstd, compression_level 1, write_bloom_filter false"
 
+ADDED_TO = "meta_quality_results"  # the one table that changes after the audit, by the audit's own results
+
 
 @dataclass(frozen=True)
 class Release:
@@ -51,6 +53,14 @@ def record_audit(candidate: Candidate, outcome: Mapping[str, Any]) -> None:
     _write_durably(candidate.audit_file, json.dumps(outcome, indent=1, default=str))
 
 
+def export(settings: Settings, candidate: Candidate) -> None:
+    """Writes the Parquet files of a candidate while it is audited; `publish` keeps them where the audit names the same
+    bytes, and writes the table that it adds to."""
+    exported = _sha256(candidate.database)
+    _export_parquet(settings, candidate)
+    _write_durably(candidate.export_file, json.dumps({"exported_sha256": exported}))
+
+
 def publish(
     settings: Settings, candidate: Candidate, write_report: Callable[[Path, Path], Any] | None = None
 ) -> Release:
@@ -65,7 +75,9 @@ def publish(
     append_quality(candidate.database, audit["results"])
     _require_unchanged(before, _fingerprints(candidate.database))
     identity = _identity(candidate.database)
-    _export_parquet(candidate.database, candidate.folder / "parquet")
+    is_exported = _exported_sha256(candidate) == audit["audited_sha256"]
+    _export_parquet(settings, candidate, only=ADDED_TO if is_exported else None)
+    candidate.export_file.unlink(missing_ok=True)
     if write_report is not None:
         write_report(candidate.database, candidate.folder / "report")
     candidate.audit_file.unlink()
@@ -161,7 +173,7 @@ def _fingerprints(database: Path) -> dict[str, tuple]:
         return {
             name: connection.execute(f"select count(*), bit_xor(hash(t)) from {name} t").fetchone()
             for name in _table_names(connection)
-            if name != "meta_quality_results"
+            if name != ADDED_TO
         }
 
 
@@ -185,22 +197,32 @@ def _row_counts(database: Path) -> dict[str, int]:
         }
 
 
-def _export_parquet(database: Path, folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    with duckdb.connect(str(database), read_only=True) as connection:
-        orders = {"meta_quality_results": f" order by {', '.join(QUALITY_COLUMNS)}"}
+def _exported_sha256(candidate: Candidate) -> str | None:
+    if not candidate.export_file.is_file():
+        return None
+    return json.loads(candidate.export_file.read_text())["exported_sha256"]
+
+
+def _export_parquet(settings: Settings, candidate: Candidate, only: str | None = None) -> None:
+    folder = candidate.parquet
+    if only is None:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+    with duckdb.connect(config=settings.engine) as connection:
+        # attached, not opened: the audit may have it open in this process, with other settings
+        connection.execute(f"attach '{candidate.database}' as candidate (read_only)")
+        orders = {ADDED_TO: f" order by {', '.join(QUALITY_COLUMNS)}"}
         execute_side_by_side(
             connection,
             [
-                f"copy (select * from {name}{orders.get(name, '')}) to '{folder}/{name}.parquet' ({PARQUET})"
-                for name in _table_names(connection)
+                f"copy (from candidate.main.{name}{orders.get(name, '')}) to '{folder}/{name}.parquet' ({PARQUET})"
+                for name in ([only] if only else _table_names(connection))
             ],
         )
 
 
 def _table_names(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    rows = connection.execute("select table_name from information_schema.tables where table_schema = 'main' order by 1")
+    rows = connection.execute("select table_name from duckdb_tables() order by table_name")
     return [name for (name,) in rows.fetchall()]
 
 

@@ -18,6 +18,7 @@ from conftest import Company
 
 from dagster_project import nightly, transformation
 from dagster_project.cli import main
+from dagster_project.publishing import release
 from dagster_project.settings import DBT_PROJECT, Settings
 
 ACCOUNT_HEADER = "account_id,account_name,industry,region,company_size,owner,created_at,is_test,community_touch\n"
@@ -68,12 +69,18 @@ def release_id(company) -> str:
     return Path(os.readlink(company.settings.published)).name
 
 
+def parquet_holds(company, table):
+    exported = duckdb.execute(f"from '{company.settings.published}/parquet/{table}.parquet'").fetchall()
+    return sorted(map(repr, exported)) == sorted(map(repr, company.query(f"from {table}")))
+
+
 def test_a_night_publishes_tables_parquet_report_and_manifest(served):
     folder = served.settings.published
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["tables"]["kpi_mrr"] == len(served.rows("kpi_mrr")) > 0
     for table, rows in manifest["tables"].items():
         assert duckdb.execute(f"select count(*) from '{folder}/parquet/{table}.parquet'").fetchone() == (rows,)
+        assert parquet_holds(served, table), table
     assert "Customer success KPIs" in (folder / "report" / "index.html").read_text()
     assert served.value(f"select closing_mrr from kpi_mrr where {TOTAL} and period_label = '2024-03'") == 300
 
@@ -282,6 +289,32 @@ def test_the_publisher_refuses_a_candidate_without_an_audit(served, keizoku, mon
 
     monkeypatch.setattr(nightly, "audit_candidate", lambda *_: None)
     refused(served, keizoku, "was not audited")
+
+
+def test_parquet_files_are_written_once_while_the_candidate_is_audited(served, monkeypatch):
+    written, write = [], release._export_parquet
+
+    def counted(settings, candidate, only=None):
+        written.append(only)
+        write(settings, candidate, only)
+
+    monkeypatch.setattr(release, "_export_parquet", counted)
+    served.night()
+    assert written == [None, "meta_quality_results"]
+
+
+def test_parquet_files_of_other_bytes_than_the_audited_ones_are_written_again(served, monkeypatch):
+    def of_something_else(settings, candidate):
+        candidate.parquet.mkdir()
+        duckdb.execute(f"copy (select 1 as closing_mrr) to '{candidate.parquet}/kpi_mrr.parquet'")
+        candidate.export_file.write_text(json.dumps({"exported_sha256": "0" * 64}))
+
+    monkeypatch.setattr(release, "export", of_something_else)
+    served.night()
+    folder = served.settings.published
+    assert parquet_holds(served, "kpi_mrr")
+    assert "export.json" not in json.loads((folder / "manifest.json").read_text())["files"]
+    assert not (folder / "export.json").exists()
 
 
 def test_a_refused_night_is_followed_by_a_good_one(served, keizoku):

@@ -1,3 +1,5 @@
+{#- A view, as `kpi_values` is. -#}
+{{ config(materialized="view") }}
 with targets as (
     -- a target holds until a newer one for the same figure
     select t.metric_id, t.grain, t.segment_dimension, t.segment_value, t.valid_from, t.target, t.warning_threshold,

@@ -1,3 +1,5 @@
+{#- A view: the tables are written once, into the candidate. -#}
+{{ config(materialized="view") }}
 -- depends_on: {{ ref("kpi_mrr") }}
 -- depends_on: {{ ref("kpi_churn") }}
 -- depends_on: {{ ref("kpi_retention") }}
