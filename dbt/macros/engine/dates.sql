@@ -45,9 +45,14 @@
         else make_date(cast(year({{ day }}) - 1 as integer), cast(month({{ day }}) as integer), cast(day({{ day }}) as integer)) end
 {%- endmacro %}
 
-{# A relation with one integer column `n`, from first to last inclusive; empty where either is NULL. #}
+{# In a select list: a row for every integer from first to last inclusive; none where either is NULL. #}
+{% macro every_integer(first, last) -%}
+    unnest(generate_series(cast({{ first }} as bigint), cast({{ last }} as bigint)))
+{%- endmacro %}
+
+{# A relation of them, in the column `n`. #}
 {% macro integer_series(first, last) -%}
-    (select unnest(generate_series(cast({{ first }} as bigint), cast({{ last }} as bigint))) as n)
+    (select {{ every_integer(first, last) }} as n)
 {%- endmacro %}
 
 {% macro microseconds_between(earlier, later) -%}

@@ -8,20 +8,34 @@
 {%- set since = first_recomputed_day(this) %}
 {%- endif %}
 -- depends_on: {{ ref("int_usage_days") }} {{ ref("int_session_days") }}
-with user_days as (
+with read_days as (
+    select account_id, user_id, activity_date
+    from {{ ref("int_user_days") }}
+    {%- if since %}
+    where activity_date >= {{ days_after(since, -30) }}
+    union all
+    -- of the days before, the last one of a user tells to which periods it is not new; one before the fiscal year is as good as none
+    select account_id, user_id, max(activity_date)
+    from {{ ref("int_user_days") }}
+    where activity_date < {{ days_after(since, -30) }} and activity_date >= {{ fiscal_start(since, 12) }}
+    group by account_id, user_id
+    {%- endif %}
+),
+
+user_days as (
     select account_id, user_id, activity_date,
         lag(activity_date) over w as previous_date,
         lead(activity_date) over w as next_date
-    from {{ ref("int_user_days") }}
-    {%- if since %}
-    -- who was active neither in the fiscal year so far nor in the 30 days before is new to every period and window
-    where activity_date >= least({{ days_after(since, -30) }}, {{ fiscal_start(since, 12) }})
-    {%- endif %}
+    from read_days
     window w as (partition by account_id, user_id order by activity_date)
 ),
 
 happened as (
-    select account_id, activity_date as day, user_id, previous_date, next_date, 0 as sessions from user_days
+    select account_id, activity_date as day, user_id, previous_date, next_date, 0 as sessions
+    from user_days
+    {% if since -%}
+    where activity_date >= {{ days_after(since, -30) }}
+    {% endif -%}
     union all
     select account_id, cast(started_at as date), null, null, null, 1
     from {{ ref("int_sessions") }}

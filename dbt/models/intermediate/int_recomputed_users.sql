@@ -9,17 +9,15 @@ changed as (
     from {{ ref("int_session_days") }}
     where {{ "event_date in (select event_date from days)" if computed else "false" }}
     {% if computed -%}
-    {% for at in ["started_at", "ended_at"] -%}
-    union all
-    select account_id, user_id, cast(started_at as date)
-    from {{ computed }}
-    where cast({{ at }} as date) in (select event_date from days)
-    {% endfor -%}
+    {%- set bounds = run_query("select cast(min(event_date) as varchar) as first_day, cast(max(event_date) as varchar) as last_day from "
+        ~ ref("int_usage_days") ~ " where is_recomputed").rows[0] -%}
     union all
     select c.account_id, c.user_id, cast(c.started_at as date)
     from {{ computed }} c
-    join days d on d.event_date > cast(c.started_at as date) and d.event_date < cast(c.ended_at as date)
-    where cast(c.started_at as date) < cast(c.ended_at as date)
+    join days d on d.event_date between cast(c.started_at as date) and cast(c.ended_at as date)
+    -- few of all sessions reach into the time from the first of these days to the last
+    where c.ended_at >= cast('{{ bounds.first_day or "9999-12-31" }}' as date)
+        and c.started_at < {{ days_after("cast('" ~ (bounds.last_day or "0001-01-01") ~ "' as date)", 1) }}
     {%- endif %}
 )
 

@@ -1,3 +1,4 @@
+{{ config(materialized="view") }}
 -- what happened to tickets by the as-of date; their status is not consulted
 {% for moment, at in [("opened", "created_at"), ("responded", "first_responded_at"), ("resolved", "resolved_at")] -%}
 select ticket_id, account_id, '{{ moment }}' as moment, cast({{ at }} as date) as happened_on, {{ month_index(at) }} as month_index,

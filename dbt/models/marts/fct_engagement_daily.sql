@@ -1,31 +1,8 @@
 {%- set counts = ["active_users", "change_7d", "change_30d", "active_accounts", "sessions"] -%}
-{#- An account's plan on a day is its plan in that month. So rolling users add up within a month only: each month opens with the
-    users that its accounts bring along. -#}
-with happenings as (
-    select account_id, day, {{ month_index("day") }} as month_index, active_users, change_7d, change_30d,
-        case when active_days > 0 and account_id <> '(unknown)' then 1 else 0 end as active_accounts,
-        sessions
-    from {{ ref("int_account_days") }}
-    where day <= {{ as_of() }}
+with by_segment as (
+    select 'plan' as segment_dimension, plan as segment_value, day, {{ counts | join(", ") }} from {{ ref("int_plan_days") }}
     union all
-    select account_id, {{ month_first_day("month_index") }}, month_index, 0, opening_users_7d, opening_users_30d, 0, 0
-    from {{ ref("int_account_months") }}
-    where opening_users_30d > 0
-),
-
-by_plan as (
-    select s.plan, h.day
-        {%- for c in counts %}, sum(h.{{ c }}) as {{ c }}{% endfor %}
-    from happenings h
-    join {{ ref("int_account_segments") }} s
-        on s.grain = 'month' and s.period_start = {{ month_first_day("h.month_index") }} and s.account_id = h.account_id
-    group by s.plan, h.day
-),
-
-by_segment as (
-    select 'plan' as segment_dimension, plan as segment_value, day, {{ counts | join(", ") }} from by_plan
-    union all
-    select 'total', 'all', day{% for c in counts %}, sum({{ c }}){% endfor %} from by_plan group by day
+    select 'total', 'all', day{% for c in counts %}, sum({{ c }}){% endfor %} from {{ ref("int_plan_days") }} group by day
 ),
 
 bounds as (
