@@ -1,14 +1,6 @@
 {#- A view, as `kpi_values` is. -#}
 {{ config(materialized="view") }}
-with targets as (
-    -- a target holds until a newer one for the same figure
-    select t.metric_id, t.grain, t.segment_dimension, t.segment_value, t.valid_from, t.target, t.warning_threshold,
-        lead(t.valid_from) over (
-            partition by t.metric_id, t.grain, t.segment_dimension, t.segment_value order by t.valid_from) as valid_to
-    from {{ targets_in_use() }} t
-),
-
-figures as (
+with figures as (
     -- every period of a figure has a row, so the n-th row before is the n-th period before
     select metric_id, grain, period_start, segment_dimension, segment_value, value,
         lag(value) over w as previous_value,
@@ -39,7 +31,7 @@ select
     f.value - f.year_ago_value as year_change
 from figures f
 join {{ ref("metrics") }} m on m.metric_id = f.metric_id
-left join targets t
+left join {{ ref("int_targets") }} t
     on t.metric_id = f.metric_id and t.grain = f.grain
     and t.segment_dimension = f.segment_dimension and t.segment_value = f.segment_value
     and t.valid_from <= f.period_start and (t.valid_to is null or f.period_start < t.valid_to)
