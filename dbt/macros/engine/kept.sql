@@ -56,8 +56,6 @@
     {%- if first is none -%}true{%- else -%}{{ month }} >= {{ month_index("cast('" ~ first.month ~ "' as date)") }}{%- endif -%}
 {%- endmacro %}
 
-{% macro is_outdated_plan_day() -%}{{ is_outdated_month(month_index("day")) }}{%- endmacro %}
-
 {# Of the days on which balances are taken: those that no row is of, once the outdated ones went. #}
 {% macro is_new_snapshot(snapshot_on) -%}
     {%- if first_changed_days() is none -%}true{%- else -%}{{ snapshot_on }} not in (select snapshot_on from {{ this }}){%- endif -%}

@@ -1,7 +1,7 @@
 {%- set counts = ["active_users", "change_7d", "change_30d", "active_accounts", "sessions"] -%}
 {#- An account's plan on a day is its plan in that month. So rolling users add up within a month only: each month opens with the
     users that its accounts bring along. -#}
-{{ config(materialized="kept", outdated="is_outdated_plan_day") }}
+{{ config(materialized="kept", outdated="is_outdated_month") }}
 -- depends_on: {{ ref("int_fact_days") }}
 with happenings as (
     select account_id, day, {{ month_index("day") }} as month_index, active_users, change_7d, change_30d,
@@ -15,9 +15,9 @@ with happenings as (
     where opening_users_30d > 0 and {{ is_outdated_month() }}
 )
 
-select s.plan, h.day
+select s.plan, h.day, h.month_index
     {%- for c in counts %}, cast(sum(h.{{ c }}) as bigint) as {{ c }}{% endfor %}
 from happenings h
 join {{ ref("int_account_segments") }} s
     on s.grain = 'month' and s.period_start = {{ month_first_day("h.month_index") }} and s.account_id = h.account_id
-group by s.plan, h.day
+group by s.plan, h.day, h.month_index
