@@ -55,6 +55,8 @@ Progress = Callable[[str], None]
 # What the system says through Python, DuckDB and dbt alike, and DuckDB of what exceeds its memory.
 NO_ROOM = re.compile("No space left on device|File too large|Disk quota exceeded|failed to offload data block")
 WRITTEN_FILE = re.compile(r'write file \\?"(?P<path>[^"\\]+)')
+# The thread beside ingest; it may outlast a night that is refused.
+PREPARING = "preparing"
 
 
 def silent(line: str) -> None:
@@ -113,7 +115,7 @@ def run_night(night: Night, progress: Progress = silent) -> release.Release:
     timings = Timings(night.settings.warehouse.with_name("timings.json"))
     timings.begin()
     with _full_disk_told(night.settings), locked(night.settings):
-        preparing = Thread(target=_prepare, args=(night.settings,), daemon=True)
+        preparing = Thread(target=_prepare, args=(night.settings,), name=PREPARING, daemon=True)
         preparing.start()
         with timings.stage("ingest"):
             ingest(night, progress)
