@@ -26,11 +26,15 @@ _Days = tuple[tuple[dt.date, int], ...]
 
 @dataclass(frozen=True)
 class Task:
-    """A delivery to read: its contract, its files' identities, what was there before, and how to read it."""
+    """A delivery to read: its contract, its files' identities, what was there before, and how to read it.
+
+    `files` is empty until they are hashed; `stamps` tell whether anything wrote to them since.
+    """
 
     delivery: Delivery
     contract: Contract
     files: tuple[FileIdentity, ...]
+    stamps: tuple[tuple[int, ...], ...]
     previous: DeliveryRecord | None
     earlier_rows: int | None
     zones: Zones

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, groupby
+from pathlib import Path
 
 import duckdb
 
@@ -214,7 +215,8 @@ class _Job:
         if previous is None and not delivery.files and not delivery.manifest:
             return None
         zones = Zones(contract.time_zone or self.business.reporting_time_zone, self.business.reporting_time_zone)
-        files = _identities(delivery, previous)
+        stamps = _stamps(delivery)
+        files = _identities(delivery, previous) if previous else ()
         earlier = _earlier_rows(self.records, delivery, contract)
         reading = _reading(contract, zones)
         if previous is not None and _is_current(previous, files, reading, earlier):
@@ -222,31 +224,41 @@ class _Job:
                 target = lake.partition(self.settings.lake, delivery.extract, delivery.extract_date)
                 lake.write_record(target, replace(previous, files=files))
             return None
-        return Task(delivery, contract, files, previous, earlier, zones, reading)
+        return Task(delivery, contract, files, stamps, previous, earlier, zones, reading)
 
     def _read(self, places: dict[dt.date, int], total: int, tasks: list[Task]) -> list[DeliveryRecord]:
         days = [task.delivery.extract_date for task in tasks]
-        megabytes = sum(file.size for task in tasks for file in task.files) / 1e6
+        megabytes = sum(size for task in tasks for _, size, *_ in task.stamps) / 1e6
         what = f"{tasks[0].delivery.extract} {days[0]}{f' to {days[-1]}' if len(days) > 1 else ''}"
         self.progress(f"reading {what}, {megabytes:,.1f} MB ({places[days[-1]]:,} of {total:,} deliveries)")
+        tasks = [task if task.files else replace(task, files=_identities(task.delivery, None)) for task in tasks]
         with self.con.cursor() as session:  # temporary tables are its own
             records = together.read_together(session, self.settings, tasks) if len(tasks) > 1 else {}
             for index, task in enumerate(tasks):
                 if index not in records:
                     records[index] = read_delivery(session, self.settings, task)
         for task in tasks:
-            if _identities(task.delivery, None) != task.files:
+            if _stamps(task.delivery) != task.stamps and _identities(task.delivery, None) != task.files:
                 folder = task.delivery.folder
                 raise ConfigurationError(f"{folder}: its files changed while they were read; run again when complete")
         return [records[index] for index in range(len(tasks))]
 
 
+def _stamps(delivery: Delivery) -> tuple[tuple[int, ...], ...]:
+    """What the system changes about a file whenever it is written to or replaced."""
+    stats = [path.stat() for path in _paths(delivery)]
+    return tuple((one.st_ino, one.st_size, one.st_mtime_ns, one.st_ctime_ns) for one in stats)
+
+
+def _paths(delivery: Delivery) -> list[Path]:
+    return [*delivery.files, *([delivery.manifest] if delivery.manifest else [])]
+
+
 def _identities(delivery: Delivery, previous: DeliveryRecord | None) -> tuple[FileIdentity, ...]:
     """Identity of every file and the manifest; a file of known size and time is not hashed again."""
     known = {(one.name, one.size, one.mtime_ns): one for one in (previous.files if previous else ())}
-    paths = [*delivery.files, *([delivery.manifest] if delivery.manifest else [])]
     identities = []
-    for path in paths:
+    for path in _paths(delivery):
         stat = path.stat()
         seen = known.get((path.name, stat.st_size, stat.st_mtime_ns))
         identities.append(seen or FileIdentity(path.name, stat.st_size, stat.st_mtime_ns, scan.sha256(path)))

@@ -6,13 +6,15 @@ import datetime as dt
 import gzip
 import hashlib
 import json
+import os
 import shutil
 from decimal import Decimal
 
 import duckdb
 import pytest
 
-from dagster_project.extracts import lake
+from dagster_project.extracts import ingest as ingest_module
+from dagster_project.extracts import lake, scan
 from dagster_project.extracts.contract import load_contracts
 from dagster_project.extracts.ingest import default_as_of, newest_snapshot_dates, read_accounting
 from dagster_project.settings import ConfigurationError
@@ -414,6 +416,41 @@ def test_a_touched_file_with_the_same_bytes_is_not_read_again(company):
     company.ingest()
     (company.home / "landing/crm/accounts" / DAY / "part.csv").touch()
     assert company.ingest().read == 0
+
+
+def after_reading(monkeypatch, path, change):
+    """Lets `change` happen to a file once its delivery was read, and its size and time look as before."""
+
+    def read_and_change(con, settings, task):
+        record, stat = read(con, settings, task), path.stat()
+        if path in task.delivery.files:
+            change()
+            os.utime(path, ns=(stat.st_mtime_ns, stat.st_mtime_ns))
+        return record
+
+    read = ingest_module.read_delivery
+    monkeypatch.setattr(ingest_module, "read_delivery", read_and_change)
+
+
+def test_a_file_that_is_written_while_it_is_read_ends_the_run(company, monkeypatch):
+    path = company.home / "landing/crm/accounts" / DAY / "part.csv"
+    after_reading(monkeypatch, path, lambda: path.write_bytes(path.read_bytes().replace(b"One", b"Eno")))
+    with pytest.raises(ConfigurationError, match="changed while they were read"):
+        company.ingest()
+
+
+def test_a_file_that_is_linked_while_it_is_read_is_the_same_file(company, monkeypatch):
+    path = company.home / "landing/crm/accounts" / DAY / "part.csv"
+    after_reading(monkeypatch, path, lambda: os.link(path, company.home / "backup.csv"))
+    assert company.ingest().read == 2
+
+
+def test_a_file_is_hashed_once(company, monkeypatch):
+    hashed: list[str] = []
+    sha256 = scan.sha256
+    monkeypatch.setattr(scan, "sha256", lambda path: hashed.append(str(path)) or sha256(path))
+    company.ingest()
+    assert len(hashed) == len(set(hashed)) == 2
 
 
 def test_new_bytes_under_the_same_name_supersede(company, tell):
