@@ -468,7 +468,8 @@ def test_read_lake_takes_deliveries_up_to_the_as_of_date(tmp_path):
     def deliver(extract, date, query):
         folder = tmp_path / "crm" / extract / f"extract_date={date}"
         folder.mkdir(parents=True, exist_ok=True)
-        duckdb.sql(f"copy ({query}) to '{folder / 'part.parquet'}' (format parquet)")
+        with duckdb.connect() as connection:
+            connection.execute(f"copy ({query}) to '{folder / 'part.parquet'}' (format parquet)")
 
     for date, amount in [("2024-01-31", 10), ("2024-02-29", 20), ("2024-03-31", 30)]:
         deliver("accounts", date, f"select 'a' account_id, 'x' || {amount} industry, '{date}' _file, 1::bigint _row")

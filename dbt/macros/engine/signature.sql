@@ -2,3 +2,8 @@
 {% macro content_signature(columns) -%}
     sum(cast(hash({{ columns | join(", ") }}) as hugeint))
 {%- endmacro %}
+
+{# A number that equal values of the columns share; different ones hardly ever do, and may. #}
+{% macro number_of(columns) -%}
+    hash({{ columns | join(", ") }})
+{%- endmacro %}

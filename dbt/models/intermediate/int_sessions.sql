@@ -9,6 +9,7 @@
     {% endif -%}
     where d.event_date <= {{ as_of() }} and not d.is_test) as days
 {%- endset %}
+{%- set session = number_of(["account_id", "user_id", "session_id"]) %}
 
 -- without a session id, a session goes on over midnight, and over the events that other subscriptions of the account tell
 with reached as (
@@ -24,11 +25,23 @@ numbered as (
     from reached
 ),
 
-sessions as (
-    select account_id, user_id, min(started_at) as started_at, max(ended_at) as ended_at,
-        sum(events) as events, sum(timed_events) as timed_events, sum(duration_microseconds) as duration_microseconds
+-- the few sessions of several days or subscriptions, so that the many others need not be grouped; others of the same number do no harm
+parts as (
+    select {{ session }} as session
     from {{ days }}
     where session_id is not null
+    group by {{ session }}
+    having count(*) > 1
+),
+
+sessions as (
+    select account_id, user_id, started_at, ended_at, events, timed_events, duration_microseconds
+    from {{ days }}
+    where session_id is not null and not {{ is_among(session, "select session from parts") }}
+    union all
+    select account_id, user_id, min(started_at), max(ended_at), sum(events), sum(timed_events), sum(duration_microseconds)
+    from {{ days }}
+    where session_id is not null and {{ is_among(session, "select session from parts") }}
     group by account_id, user_id, session_id
     union all
     select account_id, user_id, min(started_at), max(ended_at), sum(events), sum(timed_events), sum(duration_microseconds)
