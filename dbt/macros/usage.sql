@@ -29,12 +29,23 @@
     coalesce({{ event }}.account_id, {{ subscriber }}.account_id, '(unknown)')
 {%- endmacro %}
 
-{# Before the sessions of users are computed anew, the old ones go. #}
-{% macro without_recomputed_users(relation) -%}
+{# A number that the parts of a session with an id share, on whichever days they are; those of another session hardly ever do, and may. #}
+{% macro session_number() -%}
+    case when session_id is not null then {{ number_of(["account_id", "user_id", "session_id"]) }} end
+{%- endmacro %}
+
+{# Before sessions are computed anew, the old ones go. #}
+{% macro without_recomputed_sessions(relation) -%}
     {%- if is_incremental() -%}
-    delete from {{ relation }} using {{ ref("int_recomputed_users") }} as u
-    where u.account_id = {{ relation }}.account_id and u.user_id is not distinct from {{ relation }}.user_id
+    delete from {{ relation }} using {{ ref("int_recomputed_sessions") }} as r where r.session_number = {{ relation }}.session_number;
+    delete from {{ relation }} using {{ recomputed_without_id() }} as r
+    where {{ relation }}.session_number is null and r.account_id = {{ relation }}.account_id and r.user_id is not distinct from {{ relation }}.user_id
     {%- endif -%}
+{%- endmacro %}
+
+{# The users whose sessions without an id are computed anew. #}
+{% macro recomputed_without_id() -%}
+    (select distinct account_id, user_id from {{ ref("int_recomputed_sessions") }} where session_number is null)
 {%- endmacro %}
 
 {# The first day whose figures change with the days that are computed anew, as a literal; where nothing changes, a day that never comes.

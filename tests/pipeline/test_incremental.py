@@ -25,11 +25,11 @@ from dagster_project.settings import SHIPPED_CONTRACTS, Settings
 from dagster_project.transformation import require_success
 
 # What is computed by days, in the order it is built; all else is built anew every night from these and the snapshots.
-BY_DAYS = ["int_usage_days", "int_event_days", "int_session_days", "int_recomputed_users", "int_sessions"]
+BY_DAYS = ["int_usage_days", "int_event_days", "int_session_days", "int_recomputed_sessions", "int_sessions"]
 USAGE = ["+int_account_days", "+int_onboarding_steps"]
 EVERYTHING = ["resource_type:model", "resource_type:seed"]
 TONIGHTS_WORK = frozenset(
-    {"int_usage_days", "int_recomputed_users", "int_fact_days"}
+    {"int_usage_days", "int_recomputed_sessions", "int_fact_days"}
 )  # what a night had to do differs, and is no figure
 
 
@@ -417,7 +417,7 @@ nightly.build_models(nightly.Night(load_settings()), progress)
 @pytest.mark.long
 @pytest.mark.parametrize(
     "at",
-    ["building int_session_days", r"int_session_days: .* \(2 of", "building int_recomputed_users", "building kpi_mrr"],
+    ["building int_session_days", r"int_session_days: .* \(2 of", "building int_recomputed_sessions", "building kpi_mrr"],
 )
 def test_a_run_killed_anywhere_is_made_good_by_the_next(nights, at):
     nights.only = EVERYTHING

@@ -66,7 +66,7 @@ union all
 select 'usage', event_date, null, is_recomputed from {{ ref("int_usage_days") }}
 -- a session belongs to the day on which it began, and may change with any day that it reaches
 union all
-select 'session', min(first_day), null, true from {{ ref("int_recomputed_users") }}
+select 'session', min(first_day), null, true from {{ ref("int_recomputed_sessions") }}
 union all
 select 'session', cast(min(s.started_at) as date), null, true
 from {{ ref("int_sessions") }} s
