@@ -417,7 +417,12 @@ nightly.build_models(nightly.Night(load_settings()), progress)
 @pytest.mark.long
 @pytest.mark.parametrize(
     "at",
-    ["building int_session_days", r"int_session_days: .* \(2 of", "building int_recomputed_sessions", "building kpi_mrr"],
+    [
+        "building int_session_days",
+        r"int_session_days: .* \(2 of",
+        "building int_recomputed_sessions",
+        "building kpi_mrr",
+    ],
 )
 def test_a_run_killed_anywhere_is_made_good_by_the_next(nights, at):
     nights.only = EVERYTHING
