@@ -2,15 +2,32 @@
    row was deleted. #}
 
 {% macro newest_per_key(system, extract, columns, key, newer_by="extract_date") -%}
-    select {{ columns | join(", ") }}
-    from (
-        select *, row_number() over (
-            partition by {{ key | join(", ") }}
-            order by {{ newer_by }} desc nulls last, extract_date desc, _file desc, _row desc) as newest
-        from {{ lake(system, extract) }}
-        where extract_date <= {{ as_of() }}
-    ) as versions
-    where newest = 1 and not coalesce(is_deleted, false)
+with delivered as (
+    select *, {{ number_of(key) }} as key_number
+    from {{ lake(system, extract) }}
+    where extract_date <= {{ as_of() }}
+),
+
+-- the few keys that came more than once: the many others need no order
+repeated as (
+    select key_number from delivered group by key_number having count(*) > 1
+),
+
+versions as (
+    select *, 1 as newest
+    from delivered
+    where not {{ is_among("key_number", "select key_number from repeated") }}
+    union all
+    select *, row_number() over (
+        partition by {{ key | join(", ") }}
+        order by {{ newer_by }} desc nulls last, extract_date desc, _file desc, _row desc) as newest
+    from delivered
+    where {{ is_among("key_number", "select key_number from repeated") }}
+)
+
+select {{ columns | join(", ") }}
+from versions
+where newest = 1 and not coalesce(is_deleted, false)
 {%- endmacro %}
 
 {# Of daily snapshots, the rows that are not what the delivery before them with the same key showed. The table grows with what changes,
