@@ -254,7 +254,8 @@ def _parsed(manifest: Path) -> Path:
 def _project_hash() -> str:
     folders = [DBT_PROJECT / name for name in ("macros", "models", "seeds", "tests")]
     files = [*DBT_PROJECT.glob("*.yml"), *(path for folder in folders for path in folder.rglob("*") if path.is_file())]
-    digest = hashlib.sha256(version("dbt-core").encode())
+    # DuckDB's too: another version may give rows that are kept other numbers (`number_of`)
+    digest = hashlib.sha256(f"{version('dbt-core')} {version('duckdb')}".encode())
     for path in sorted(files):
         digest.update(f"{path.relative_to(DBT_PROJECT)}\0".encode() + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]

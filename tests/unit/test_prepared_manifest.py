@@ -44,6 +44,14 @@ def test_a_changed_model_is_parsed_again_and_the_former_state_goes(parsed, tmp_p
     assert (before.exists(), after.exists(), len(parsed)) == (False, True, 2)
 
 
+@pytest.mark.parametrize("upgraded", ["dbt-core", "duckdb"])
+def test_another_version_of_an_engine_builds_anew(parsed, tmp_path, monkeypatch, upgraded):
+    before = prepare(tmp_path, "a")
+    known = transformation.version
+    monkeypatch.setattr(transformation, "version", lambda name: "99" if name == upgraded else known(name))
+    assert prepare(tmp_path, "a").stem.split("-")[0] != before.stem.split("-")[0]
+
+
 def test_a_read_only_checkout_leaves_it_to_the_homes(parsed, tmp_path, monkeypatch):
     monkeypatch.setattr(transformation.os, "access", lambda path, mode: False)
     assert prepare(tmp_path, "a").is_relative_to(tmp_path / "a")
