@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import duckdb
 
@@ -24,6 +25,15 @@ _Counted = Mapping[str, tuple[int, int]]  # rows and bad rows by file name
 _Days = tuple[tuple[dt.date, int], ...]
 
 
+class Stamp(NamedTuple):
+    """What the system changes about a file whenever it is written to or replaced."""
+
+    inode: int
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+
+
 @dataclass(frozen=True)
 class Task:
     """A delivery to read: its contract, its files' identities, what was there before, and how to read it.
@@ -34,7 +44,7 @@ class Task:
     delivery: Delivery
     contract: Contract
     files: tuple[FileIdentity, ...]
-    stamps: tuple[tuple[int, ...], ...]
+    stamps: tuple[Stamp, ...]
     previous: DeliveryRecord | None
     earlier_rows: int | None
     zones: Zones

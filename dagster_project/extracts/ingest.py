@@ -17,7 +17,7 @@ import duckdb
 from dagster_project.extracts import lake, scan, together
 from dagster_project.extracts.contract import Contract
 from dagster_project.extracts.conversion import Zones
-from dagster_project.extracts.delivery import Task, read_delivery
+from dagster_project.extracts.delivery import Stamp, Task, read_delivery
 from dagster_project.extracts.landing import Delivery, find_deliveries
 from dagster_project.extracts.records import (
     AccountingRow,
@@ -216,7 +216,7 @@ class _Job:
             return None
         zones = Zones(contract.time_zone or self.business.reporting_time_zone, self.business.reporting_time_zone)
         stamps = _stamps(delivery)
-        files = _identities(delivery, previous) if previous else ()
+        files = _identities(delivery, stamps, previous) if previous else ()
         earlier = _earlier_rows(self.records, delivery, contract)
         reading = _reading(contract, zones)
         if previous is not None and _is_current(previous, files, reading, earlier):
@@ -228,40 +228,45 @@ class _Job:
 
     def _read(self, places: dict[dt.date, int], total: int, tasks: list[Task]) -> list[DeliveryRecord]:
         days = [task.delivery.extract_date for task in tasks]
-        megabytes = sum(size for task in tasks for _, size, *_ in task.stamps) / 1e6
+        megabytes = sum(stamp.size for task in tasks for stamp in task.stamps) / 1e6
         what = f"{tasks[0].delivery.extract} {days[0]}{f' to {days[-1]}' if len(days) > 1 else ''}"
         self.progress(f"reading {what}, {megabytes:,.1f} MB ({places[days[-1]]:,} of {total:,} deliveries)")
-        tasks = [task if task.files else replace(task, files=_identities(task.delivery, None)) for task in tasks]
+        tasks = [task if task.files else _hashed(task) for task in tasks]
         with self.con.cursor() as session:  # temporary tables are its own
             records = together.read_together(session, self.settings, tasks) if len(tasks) > 1 else {}
             for index, task in enumerate(tasks):
                 if index not in records:
                     records[index] = read_delivery(session, self.settings, task)
         for task in tasks:
-            if _stamps(task.delivery) != task.stamps and _identities(task.delivery, None) != task.files:
+            if _stamps(task.delivery) != task.stamps and _hashed(task).files != task.files:
                 folder = task.delivery.folder
                 raise ConfigurationError(f"{folder}: its files changed while they were read; run again when complete")
         return [records[index] for index in range(len(tasks))]
 
 
-def _stamps(delivery: Delivery) -> tuple[tuple[int, ...], ...]:
-    """What the system changes about a file whenever it is written to or replaced."""
+def _stamps(delivery: Delivery) -> tuple[Stamp, ...]:
     stats = [path.stat() for path in _paths(delivery)]
-    return tuple((one.st_ino, one.st_size, one.st_mtime_ns, one.st_ctime_ns) for one in stats)
+    return tuple(Stamp(one.st_ino, one.st_size, one.st_mtime_ns, one.st_ctime_ns) for one in stats)
 
 
 def _paths(delivery: Delivery) -> list[Path]:
     return [*delivery.files, *([delivery.manifest] if delivery.manifest else [])]
 
 
-def _identities(delivery: Delivery, previous: DeliveryRecord | None) -> tuple[FileIdentity, ...]:
+def _hashed(task: Task) -> Task:
+    """The task with its files as they are now."""
+    return replace(task, files=_identities(task.delivery, _stamps(task.delivery), None))
+
+
+def _identities(
+    delivery: Delivery, stamps: tuple[Stamp, ...], previous: DeliveryRecord | None
+) -> tuple[FileIdentity, ...]:
     """Identity of every file and the manifest; a file of known size and time is not hashed again."""
     known = {(one.name, one.size, one.mtime_ns): one for one in (previous.files if previous else ())}
     identities = []
-    for path in _paths(delivery):
-        stat = path.stat()
-        seen = known.get((path.name, stat.st_size, stat.st_mtime_ns))
-        identities.append(seen or FileIdentity(path.name, stat.st_size, stat.st_mtime_ns, scan.sha256(path)))
+    for path, stamp in zip(_paths(delivery), stamps, strict=True):
+        seen = known.get((path.name, stamp.size, stamp.mtime_ns))
+        identities.append(seen or FileIdentity(path.name, stamp.size, stamp.mtime_ns, scan.sha256(path)))
     return tuple(identities)
 
 
