@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
-
 _CHUNK = 1 << 20
 
 
@@ -43,6 +41,8 @@ def open_bytes(path: Path) -> BinaryIO:
 
 def scan_lines(path: Path, name: str) -> Lines:
     """Count lines. Raises DeliveryRefused for compressed bytes that stop in the middle or are none."""
+    import numpy as np  # not needed where nothing is delivered as text
+
     newlines, last, has_carriage_return = 0, b"", False
     try:
         with open_bytes(path) as stream:
