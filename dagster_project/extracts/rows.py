@@ -144,7 +144,7 @@ def view_together(
         f"""create or replace temp view typed as select {columns}, _extra, ([{files}])[_position] as _file,
                 coalesce(_row, rowid - ({list(first_rows)}::bigint[])[_position] + 2) as _row, _bad, _delivery,
                 _fingerprint, rowid as _place
-            from typed_rows{" where _wanted" if contract.where else ""}"""
+            from typed_rows where _wanted"""
     )
 
 
@@ -165,7 +165,7 @@ def _typed(
     contract: Contract, source: SourceFile, zones: Zones, *, together: bool = False, may_break_lines: bool = True
 ) -> tuple[str, list[object]]:
     """SQL of the canonical rows of a source, `_row` and whether they are `_bad`; of many files all of them, with the
-    `_position` of their file and, where the contract wants some only, whether it wants them."""
+    `_position` of their file and whether the contract wants them."""
     values, conditions = _canonical(contract, source, zones)
     if not may_break_lines:
         conditions = [one for one in conditions if one.reason != _LINE_BREAK]
@@ -173,7 +173,7 @@ def _typed(
     # A condition that is unknown does not hold; a case asks no other condition about a row once one held.
     bad = f"case when {' or '.join(one.when for one in conditions)} then true else false end" if conditions else "false"
     names = ", ".join(identifier(column.name) for column in contract.columns)
-    of_many = f"{', _wanted' * bool(contract.where)}, _position" if together else ""
+    of_many = ", _wanted, _position" if together else ""
     return f"select {names}, _extra, _row, {bad} as _bad{of_many} from ({body})", parameters
 
 
@@ -330,10 +330,11 @@ def _converted(
             ", json_object(" + ", ".join(f"?::varchar, {alias}" for alias in _aliases(file)) + ")::varchar as _record"
         )
         record_names = list(file.columns)
-    where, of_many = f"where ({contract.where})" if contract.where else "", ""
+    wanted = contract.where or "true"
     if together:
-        wanted = f", coalesce(({contract.where}), false) as _wanted" if contract.where else ""
-        where, of_many = "", f"{wanted}, _position"
+        where, of_many = "", f", coalesce(({wanted}), false) as _wanted, _position"
+    else:
+        where, of_many = f"where ({wanted})", ""
     body = f"""select *, {canonical} from (
         select {sources}, {extra} as _extra{record}, _row{of_many}
         from {_named_relation(contract, file)} {where})"""
