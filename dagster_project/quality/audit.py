@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 from urllib.parse import quote
 
@@ -45,6 +46,7 @@ UNIQUE_TOGETHER = "expect_compound_columns_to_be_unique"
 
 # What Great Expectations imports for charts and for expectations about distributions: a third of its own import.
 RARELY_USED = ("altair", "scipy.stats")
+_LOADING = Lock()
 
 README = "expectations/README.md"
 
@@ -204,9 +206,14 @@ def _evaluate(
         source.get_engine().dispose()
 
 
-@cache
 def load_great_expectations() -> Any:
-    """The package, imported where it is first needed: that takes seconds."""
+    """The package, imported where it is first needed: that takes seconds, for which another thread waits."""
+    with _LOADING:
+        return _great_expectations()
+
+
+@cache
+def _great_expectations() -> Any:
     os.environ["GX_ANALYTICS_ENABLED"] = "false"  # it is read once, while the package is imported
     with deferred(*RARELY_USED):
         import great_expectations

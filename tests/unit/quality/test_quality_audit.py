@@ -292,6 +292,23 @@ def test_great_expectations_is_imported_only_by_an_audit():
     assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[3], check=False).returncode == 0
 
 
+def test_threads_that_need_great_expectations_together_import_it_once():
+    code = """
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from dagster_project.quality.audit import load_great_expectations
+together = Barrier(2)
+def load(_):
+    together.wait()
+    return load_great_expectations()
+with ThreadPoolExecutor(2) as pool:
+    one, other = pool.map(load, range(2))
+assert one is other
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[3], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 def test_an_audit_connects_to_nothing_and_prints_nothing(database, suites, capfd, monkeypatch):
     connections = []
     monkeypatch.setattr(socket.socket, "connect", lambda _, address: connections.append(address))
