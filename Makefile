@@ -4,7 +4,7 @@ BIN = .venv/bin
 export DAGSTER_DISABLE_TELEMETRY = yes
 DAGSTER_HOME ?= $(abspath $(or $(KEIZOKU_HOME),data))/dagster
 
-.PHONY: install nightly dev semantic test test-long mutation lint format lock benchmark benchmark-growth
+.PHONY: install nightly dev semantic test test-long test-random mutation lint format lock benchmark benchmark-growth
 
 install: .venv/.installed
 nightly: install
@@ -16,10 +16,14 @@ dev: install
 # What `mf` reads beside the published tables; again after a change of the models.
 semantic: .venv/.installed-test
 	cd dbt && ../$(BIN)/dbt --quiet parse
+# The tests of a module stay together: they share what takes longest to build. Modules of short tests come last.
+PYTEST = $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 test: .venv/.installed-test
-	$(BIN)/pytest
+	$(PYTEST)
 test-long: .venv/.installed-test
-	$(BIN)/pytest -m "long or not long"
+	$(PYTEST) -m "long or not long"
+test-random: .venv/.installed-test
+	$(PYTEST) -m long tests/kpis/test_properties.py tests/kpis/test_random_companies.py
 # Breaks the SQL in the ways of tests/kpis/mutants.yml and lists what the tests of the KPIs do not notice.
 mutation: .venv/.installed-test
 	$(BIN)/python tests/kpis/mutate.py

@@ -234,7 +234,7 @@ def test_the_views_hold_what_dbt_will_read(lake, tmp_path):
 def test_a_column_the_lake_lacks_is_null(tmp_path):
     folder = tmp_path / "crm" / "accounts" / "extract_date=2024-02-29"
     folder.mkdir(parents=True)
-    duckdb.sql("select 'A1' as account_id").write_parquet(str(folder / "part.parquet"))
+    duckdb.execute(f"copy (select 'A1' as account_id) to '{folder}/part.parquet'")
     scratch = tmp_path / "raw.duckdb"
     build_scratch(scratch, tmp_path, [EXTRACTS["crm/accounts"]], NEW, [])
     with duckdb.connect(str(scratch), read_only=True) as connection:
