@@ -19,8 +19,6 @@ from dagster_project.tables import create_table, insert_rows
 
 # BI tools bundle older DuckDB versions: files of the newest format would be closed to them.
 STORAGE_VERSION = "v1.0.0"
-# Keys and names repeat, so that dictionaries are as small, and FSST is only tried, for an eighth of the time.
-COMPRESSION = {"disabled_compression_methods": "fsst"}
 
 ACCOUNTING_COLUMNS = {
     "system": "varchar",
@@ -113,7 +111,7 @@ def build_candidate(
     shutil.rmtree(candidate.folder, ignore_errors=True)
     candidate.folder.mkdir(parents=True)
     previous = identity.previous_release_id
-    with duckdb.connect(config=settings.engine | COMPRESSION) as connection:
+    with duckdb.connect(config=settings.engine) as connection:
         warehouse = settings.warehouse.stem  # its name while the models were built: views name what they read by it
         connection.execute(f"attach '{settings.warehouse}' as {warehouse} (read_only)")
         connection.execute(f"attach '{candidate.database}' as candidate (storage_version '{STORAGE_VERSION}')")

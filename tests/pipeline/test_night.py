@@ -533,11 +533,45 @@ def test_what_left_a_snapshot_and_what_is_a_test_are_counted(served):
     assert (found["rows_stay"], found["test_accounts_are_excluded"]) == (1, 1)
 
 
-def test_the_command_ends_with_its_own_words(served):
-    command = [sys.executable, "-m", "dagster_project.cli", "nightly", "--as-of", "2020-01-01"]
+@pytest.mark.parametrize(("words", "code"), [((), 0), (("--as-of", "2020-01-01"), 2)])
+def test_the_command_ends_with_its_own_words(served, words, code):
+    command = [sys.executable, "-m", "dagster_project.cli", "nightly", *words]
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, env={**os.environ, "KEIZOKU_HOME": str(served.home)}
     )
-    assert done.returncode == 2
+    assert done.returncode == code
     assert "leaked" not in done.stderr
-    assert "as-of date 2020-01-01" in done.stderr
+    assert ("publishing" if code == 0 else "as-of date 2020-01-01") in done.stderr.splitlines()[-1]
+
+
+def test_ids_that_hardly_repeat_are_stored_as_they_are(served):
+    rows = [
+        {
+            "event_id": n,
+            "account_id": f"A{n % 3 + 1}",
+            "user_id": f"u{n}",
+            "event_name": "opened",
+            "occurred_at": f"2024-03-31 10:00:{n:02}",
+            "session_id": f"s{n}",
+        }
+        for n in range(60)
+    ]
+    served.deliver("usage/events", "2024-03-31", rows)
+    served.night()
+    with duckdb.connect(str(served.settings.warehouse), read_only=True) as warehouse:
+        stored = {
+            (table, column): compression
+            for table in ("int_session_days", "int_sessions", "int_account_segments")
+            for column, compression in warehouse.execute(
+                f"select column_name, compression from pragma_storage_info('{table}') where segment_type = 'VARCHAR'"
+            ).fetchall()
+        }
+    plain = {place for place, compression in stored.items() if compression == "Uncompressed"}
+    assert plain == {
+        ("int_session_days", "account_id"),
+        ("int_session_days", "user_id"),
+        ("int_session_days", "session_id"),
+        ("int_sessions", "account_id"),
+        ("int_sessions", "user_id"),
+    }
+    assert ("int_account_segments", "plan") in stored

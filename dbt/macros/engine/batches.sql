@@ -140,7 +140,7 @@
 {% materialization in_batches, adapter="duckdb" %}
     {{ run_hooks(pre_hooks) }}
     {%- if not kept_table() -%}
-        {%- call statement("create") %}create table {{ this }} as select * from ({{ sql }}) as computed limit 0{% endcall -%}
+        {%- call statement("create") %}{{ create_table_as(false, this, "select * from (" ~ sql ~ ") as computed limit 0") }}{% endcall -%}
     {%- endif -%}
     {%- set batches = context[config.get("batches")]() -%}
     {%- for batch in batches -%}

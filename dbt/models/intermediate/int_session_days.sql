@@ -1,6 +1,6 @@
 -- depends_on: {{ ref("int_usage_days") }} {{ ref("stg_usage__event_days") }}
 {%- set who = "event_date, account_id, subscription_id, user_id" %}
-{{ config(materialized="in_batches", batches="usage_batches") }}
+{{ config(materialized="in_batches", batches="usage_batches", uncompressed=["account_id", "user_id", "session_id"]) }}
 with events as (
     select {{ who }}, occurred_at, duration_seconds
     from {{ ref("stg_usage__events") }}

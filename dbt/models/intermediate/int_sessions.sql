@@ -1,7 +1,8 @@
 -- depends_on: {{ ref("int_recomputed_sessions") }}
 {#- A session may reach over midnight, and one with an id over any gap. So what changes on a day may change any part of the sessions that have
     one on that day, and any session without an id of the users of that day. -#}
-{{ config(materialized="incremental", incremental_strategy="append", pre_hook="{{ without_recomputed_sessions(this) }}") }}
+{{ config(materialized="incremental", incremental_strategy="append", uncompressed=["account_id", "user_id"],
+    pre_hook="{{ without_recomputed_sessions(this) }}") }}
 {%- set counted = "d.event_date <= " ~ as_of() ~ " and not d.is_test" -%}
 {%- set told = "d.account_id, d.user_id, d.started_at, d.ended_at, d.events, d.timed_events, d.duration_microseconds" %}
 with parts as (
