@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import duckdb
+import numpy as np
 
 from dagster_project.extracts.contract import Contract, key_column
 from dagster_project.extracts.sql import identifier, literal
+
+MOST_SORTED = 4_000_000  # fingerprints at a time, of 8 bytes each
 
 
 @dataclass(frozen=True)
@@ -60,16 +64,35 @@ def drop_repeated_keys(con: duckdb.DuckDBPyConnection, contract: Contract) -> li
     Identical rows: one is kept. Different rows of one key: all of them conflict in a snapshot; in a delta the
     newest by `newer_by`, then the last line, is kept.
     """
-    con.execute(
-        """create or replace temp table repeated as
-           select _fingerprint from typed where not _bad group by all having count(*) > 1"""
-    )
-    if not con.execute("select exists (select 1 from repeated)").fetchone()[0]:
+    repeated = _repeated(con)
+    if not len(repeated):
         return []
+    con.register("repeated", {"_fingerprint": repeated})
     con.execute(f"create or replace temp table dropped as {_ranked(contract)}")
+    con.unregister("repeated")
     con.execute("update typed_rows set _delivery = null where rowid in (select _place from dropped)")
     counted = con.execute("select _delivery, _file, fate, differs, count(*) from dropped group by all order by all")
     return [Dropped(*row) for row in counted.fetchall()]
+
+
+def _repeated(con: duckdb.DuckDBPyConnection) -> np.ndarray:
+    """The fingerprints that more than one good row of `typed` has, ascending.
+
+    Sorting them with numpy takes a fifth of the time that grouping them takes. DuckDB does not limit that memory, so
+    that only a slice of all possible fingerprints is in it at a time.
+    """
+    rows = con.execute("select count(*) from typed_rows").fetchone()[0]
+    slices = rows // MOST_SORTED + 1
+    bounds = [index * 2**64 // slices for index in range(slices + 1)]
+    repeated = []
+    for first, end in pairwise(bounds):
+        found = con.execute(
+            f"""select _fingerprint from typed
+                where not _bad and _fingerprint between {first}::ubigint and {end - 1}::ubigint"""
+        ).fetchnumpy()["_fingerprint"]
+        found.sort()
+        repeated.append(np.unique(found[1:][found[1:] == found[:-1]]))
+    return np.concatenate(repeated)
 
 
 def _ranked(contract: Contract) -> str:

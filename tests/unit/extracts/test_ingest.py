@@ -14,7 +14,7 @@ import duckdb
 import pytest
 
 from dagster_project.extracts import ingest as ingest_module
-from dagster_project.extracts import lake, scan
+from dagster_project.extracts import keys, lake, scan
 from dagster_project.extracts.contract import load_contracts
 from dagster_project.extracts.ingest import default_as_of, newest_snapshot_dates, read_accounting
 from dagster_project.settings import ConfigurationError
@@ -203,6 +203,17 @@ def test_a_failing_expression_refuses_its_row_only(tmp_path, company):
 
 
 # keys
+
+
+@pytest.mark.parametrize("at_once", [7, keys.MOST_SORTED])
+def test_repeated_keys_are_found_among_more_rows_than_are_sorted_at_once(company, tell, monkeypatch, at_once):
+    monkeypatch.setattr(keys, "MOST_SORTED", at_once)
+    events = [f"e{number},A1,2024-03-01\n" for number in range(100)]
+    repeated = [*events[::10], *events[::20]]
+    company.deliver("usage/events", "".join(["event_id,account_id,occurred_at\n", *events, *repeated]))
+    [row] = tell.rows_of(company.ingest(), "usage/events")
+    assert (row.accepted_rows, row.superseded_rows) == (100, 15)
+    assert len(set(company.lake("usage/events", "event_id"))) == 100
 
 
 def test_identical_rows_of_a_snapshot_are_superseded_and_different_ones_quarantined(company, tell):
