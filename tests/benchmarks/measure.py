@@ -44,7 +44,10 @@ class Cost:
 
 
 def measured(command: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str] | None = None) -> Cost:
-    """Runs a command to its end in a session of its own. Raises CommandFailed where it does not end with 0."""
+    """Runs a command to its end in a session of its own, once all that was written before is on the disk: who waits for
+    the disk while a release is made safe would wait for what the run before left. Raises CommandFailed where it does
+    not end with 0."""
+    os.sync()
     began = time.perf_counter()
     with _started(command, cwd, env) as process:
         out, lines = [], []
