@@ -263,8 +263,8 @@ def _repeated_rows(columns: Iterable[str]) -> str:
 
     Rows whose keys have different hashes differ: only the others are grouped by the key itself, which takes longer.
     """
-    key = ", ".join(identifier(name) for name in columns)
-    told = " and ".join(f"{identifier(name)} is not null" for name in columns)
+    names = [identifier(name) for name in columns]
+    key, told = ", ".join(names), " and ".join(f"{name} is not null" for name in names)
     return f"""
         with keys as not materialized (select {key}, hash({key}) as hashed from {{batch}} where {told}),
         alike as (select hashed from keys group by hashed having count(*) > 1),
