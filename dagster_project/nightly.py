@@ -114,7 +114,7 @@ def run_night(night: Night, progress: Progress = silent) -> release.Release:
     """
     timings = Timings(night.settings.warehouse.with_name("timings.json"))
     timings.begin()
-    with _full_disk_told(night.settings), locked(night.settings):
+    with _full_disk_told(night.settings), locked(night.settings), beside_duckdb():
         preparing = Thread(target=_prepare, args=(night.settings,), name=PREPARING, daemon=True)
         preparing.start()
         with timings.stage("ingest"):
@@ -230,7 +230,7 @@ def _require_snapshots(night: Night) -> None:
 
 def accounting(night: Night) -> list[dict[str, Any]]:
     """Rows of meta_row_accounting: every delivery up to the as-of date."""
-    return [asdict(row) for row in ingest_module.read_accounting(night.settings, night.contracts, night.as_of)]
+    return [{**vars(row)} for row in ingest_module.read_accounting(night.settings, night.contracts, night.as_of)]
 
 
 def transform(night: Night, progress: Progress = silent) -> list[transformation.NodeResult]:

@@ -122,14 +122,15 @@ def default_as_of(settings: Settings, contracts: dict[str, Contract]) -> dt.date
 
     Raises ConfigurationError where one of them has no accepted delivery.
     """
-    newest = newest_snapshot_dates(settings, contracts)
-    for extract in ("crm/accounts", "crm/subscriptions"):
+    wanted = ("crm/accounts", "crm/subscriptions")
+    newest = newest_snapshot_dates(settings, {name: contracts[name] for name in wanted if name in contracts})
+    for extract in wanted:
         if extract not in newest:
             raise ConfigurationError(
                 f"{settings.landing / extract}: no delivery was accepted, so that there is no as-of date; "
                 "deliver the extract or mend what was refused"
             )
-    return min(newest["crm/accounts"], newest["crm/subscriptions"])
+    return min(newest.values())
 
 
 def _connection(settings: Settings) -> duckdb.DuckDBPyConnection:

@@ -18,20 +18,31 @@ def no_night_before():
 
 
 def test_threads_hand_over_at_once_and_garbage_waits():
-    usual = sys.getswitchinterval(), gc.get_threshold()
+    usual = sys.getswitchinterval()
+    assert gc.isenabled()
     with pytest.raises(KeyError), beside_duckdb():
         assert sys.getswitchinterval() == pytest.approx(0.0001)
-        assert gc.get_threshold()[0] > usual[1][0]
+        assert not gc.isenabled()
         raise KeyError
-    assert (sys.getswitchinterval(), gc.get_threshold()) == usual
+    assert (sys.getswitchinterval(), gc.isenabled()) == (usual, True)
+
+
+def test_a_collector_that_was_off_stays_off():
+    gc.disable()
+    try:
+        with beside_duckdb():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
 
 
 def test_one_thread_leaves_before_another_that_came_later():
-    usual = sys.getswitchinterval(), gc.get_threshold()
+    usual = sys.getswitchinterval()
     first, second = beside_duckdb(), beside_duckdb()
     first.__enter__()
     second.__enter__()
     first.__exit__(None, None, None)
-    assert gc.get_threshold()[0] > usual[1][0]
+    assert not gc.isenabled()
     second.__exit__(None, None, None)
-    assert (sys.getswitchinterval(), gc.get_threshold()) == usual
+    assert (sys.getswitchinterval(), gc.isenabled()) == (usual, True)
