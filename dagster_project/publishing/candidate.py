@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 from pathlib import Path
@@ -114,7 +115,12 @@ def build_candidate(
     with duckdb.connect(config=settings.engine) as connection:
         warehouse = settings.warehouse.stem  # its name while the models were built: views name what they read by it
         connection.execute(f"attach '{settings.warehouse}' as {warehouse} (read_only)")
-        connection.execute(f"attach '{candidate.database}' as candidate (storage_version '{STORAGE_VERSION}')")
+        connection.execute("set checkpoint_threshold = '1 TB'")  # there is one, when the tables are complete
+        connection.execute(
+            f"attach '{candidate.database}' as candidate "
+            # a run that is killed leaves nothing of use: no need to write everything twice
+            f"(storage_version '{STORAGE_VERSION}', recovery_mode 'no_wal_writes')"
+        )
         execute_side_by_side(
             connection,
             [
@@ -126,13 +132,16 @@ def build_candidate(
         create_table(connection, "candidate.main.meta_release", RELEASE_COLUMNS, [vars(identity)])
         create_table(connection, "candidate.main.meta_row_accounting", ACCOUNTING_COLUMNS, accounting)
         create_table(connection, "candidate.main.meta_quality_results", QUALITY_COLUMNS, quality)
-        write_restatements(
-            connection,
-            tables,
-            identity.release_id,
-            identity.as_of_date,
-            settings.releases / previous / "kpi.duckdb" if previous else None,
-        )
+        with ThreadPoolExecutor(1) as beside, connection.cursor() as session:
+            writing = beside.submit(session.execute, "checkpoint candidate")  # which leaves a processor idle
+            write_restatements(
+                connection,
+                tables,
+                identity.release_id,
+                identity.as_of_date,
+                settings.releases / previous / "kpi.duckdb" if previous else None,
+            )
+            writing.result()
         connection.execute("checkpoint candidate")
         connection.execute("detach candidate")
     return candidate

@@ -47,14 +47,14 @@ def write_restatements(
     Raises ConfigurationError where `previous` cannot be read.
     """
     columns = ", ".join(f"{name} {kind}" for name, kind in RESTATEMENT_COLUMNS.items())
-    connection.execute(f"create table candidate.main.meta_restatements ({columns})")
-    if previous is None:
-        return
-    _attach(connection, previous)
-    for table in tables:
-        if table.key == KEY and (figures := _figures(connection, table.name)):
-            connection.execute(_comparison(table.name, figures), {"release_id": release_id, "as_of": as_of})
-    connection.execute("detach previous")
+    connection.execute(f"create temp table restatements ({columns})")  # the candidate may be busy with a checkpoint
+    if previous is not None:
+        _attach(connection, previous)
+        for table in tables:
+            if table.key == KEY and (figures := _figures(connection, table.name)):
+                connection.execute(_comparison(table.name, figures), {"release_id": release_id, "as_of": as_of})
+        connection.execute("detach previous")
+    connection.execute("create table candidate.main.meta_restatements as from restatements")
 
 
 def _attach(connection: duckdb.DuckDBPyConnection, previous: Path) -> None:
@@ -93,7 +93,7 @@ def _comparison(table: str, figures: dict[str, bool]) -> str:
         for release in ("previous", "candidate")
     )
     return f"""
-        insert into candidate.main.meta_restatements
+        insert into restatements
         with settled as (
             select grain, period_start from ({periods})
             where exists (from previous.main.{table})
