@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 
 from dagster_project.publishing.allow_list import PublishedTable
-from dagster_project.publishing.restatements import write_restatements
+from dagster_project.publishing.restatements import find_restatements
 from dagster_project.publishing.statements import execute_side_by_side
 from dagster_project.settings import Settings
 from dagster_project.tables import create_table, insert_rows
@@ -132,16 +132,17 @@ def build_candidate(
         create_table(connection, "candidate.main.meta_release", RELEASE_COLUMNS, [vars(identity)])
         create_table(connection, "candidate.main.meta_row_accounting", ACCOUNTING_COLUMNS, accounting)
         create_table(connection, "candidate.main.meta_quality_results", QUALITY_COLUMNS, quality)
-        with ThreadPoolExecutor(1) as beside, connection.cursor() as session:
+        with connection.cursor() as session, ThreadPoolExecutor(1) as beside:
             writing = beside.submit(session.execute, "checkpoint candidate")  # which leaves a processor idle
-            write_restatements(
+            find_restatements(
                 connection,
                 tables,
                 identity.release_id,
                 identity.as_of_date,
                 settings.releases / previous / "kpi.duckdb" if previous else None,
             )
-            writing.result()
+            writing.result()  # nothing may be written while it starts
+        connection.execute("create table candidate.main.meta_restatements as from restatements")
         connection.execute("checkpoint candidate")
         connection.execute("detach candidate")
     return candidate

@@ -32,14 +32,15 @@ UNSETTLED = {"kpi_onboarding": "eligible_accounts < new_accounts"}
 TOLERANCE = 1e-12
 
 
-def write_restatements(
+def find_restatements(
     connection: duckdb.DuckDBPyConnection,
     tables: Iterable[PublishedTable],
     release_id: str,
     as_of: date,
     previous: Path | None,
 ) -> None:
-    """Makes `candidate.main.meta_restatements` in a connection that has the complete candidate attached.
+    """Makes the temporary table `restatements` in a connection that has the complete candidate attached, and only
+    reads that one.
 
     `previous` is the database of the served release, None before the first one. One row per figure (a column that
     holds numbers) of a period that is complete in both; a value is NULL where it is NULL or its row is absent. A row
@@ -47,14 +48,14 @@ def write_restatements(
     Raises ConfigurationError where `previous` cannot be read.
     """
     columns = ", ".join(f"{name} {kind}" for name, kind in RESTATEMENT_COLUMNS.items())
-    connection.execute(f"create temp table restatements ({columns})")  # the candidate may be busy with a checkpoint
-    if previous is not None:
-        _attach(connection, previous)
-        for table in tables:
-            if table.key == KEY and (figures := _figures(connection, table.name)):
-                connection.execute(_comparison(table.name, figures), {"release_id": release_id, "as_of": as_of})
-        connection.execute("detach previous")
-    connection.execute("create table candidate.main.meta_restatements as from restatements")
+    connection.execute(f"create or replace temp table restatements ({columns})")
+    if previous is None:
+        return
+    _attach(connection, previous)
+    for table in tables:
+        if table.key == KEY and (figures := _figures(connection, table.name)):
+            connection.execute(_comparison(table.name, figures), {"release_id": release_id, "as_of": as_of})
+    connection.execute("detach previous")
 
 
 def _attach(connection: duckdb.DuckDBPyConnection, previous: Path) -> None:

@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from dagster_project.publishing.allow_list import PublishedTable
-from dagster_project.publishing.restatements import KEY, RESTATEMENT_COLUMNS, write_restatements
+from dagster_project.publishing.restatements import KEY, RESTATEMENT_COLUMNS, find_restatements
 from dagster_project.settings import ConfigurationError
 
 JANUARY, FEBRUARY, MARCH = (dt.date(2024, month, 1) for month in (1, 2, 3))
@@ -49,8 +49,8 @@ def compared(tmp_path):
             connection.execute("attach ':memory:' as candidate")
             write(connection, "candidate", now, AS_OF, new_figures, table)
             tables = [PublishedTable(table, key, ())]
-            write_restatements(connection, tables, "r2", AS_OF, None if before is None else previous)
-            cursor = connection.execute("select * from candidate.main.meta_restatements")
+            find_restatements(connection, tables, "r2", AS_OF, None if before is None else previous)
+            cursor = connection.execute("select * from restatements")
             assert [column[0] for column in cursor.description] == list(RESTATEMENT_COLUMNS)
             found = cursor.fetchall()
         assert {(grain, name, release) for grain, _, name, *_, release in found} <= {("month", table, "r2")}
@@ -161,4 +161,4 @@ def test_a_served_release_that_cannot_be_read_is_named(tmp_path):
     with duckdb.connect() as connection:
         connection.execute("attach ':memory:' as candidate")
         with pytest.raises(ConfigurationError, match=r"previous\.duckdb: expected the served release.*rollback"):
-            write_restatements(connection, [], "r2", AS_OF, previous)
+            find_restatements(connection, [], "r2", AS_OF, previous)
