@@ -31,9 +31,6 @@ COMPLETE = ("success", "pass", "warn")
 NOT_NIGHTLY = "config.meta.guards:models"
 HEARD = ("LogStartLine", "JinjaLogInfo")  # the names of dbt's events that are progress
 REFUSED = re.compile(r"refused: (?P<why>[^\n]+)")
-# A quarter of DuckDB's own: rows that fill no group are written down by the checkpoint, which uses one processor, and
-# of the tables of a night most have few rows.
-NIGHTLY_ROW_GROUP_SIZE = 30_720
 
 
 class TransformationFailed(Exception):
@@ -100,7 +97,6 @@ def build(
         variables["usage_index"] = str(_usage_index(settings))
         variables["newest_deliveries"] = {n: max(days).isoformat() for n, days in this.snapshots.items() if days}
         if last:
-            variables["row_group_size"] = NIGHTLY_ROW_GROUP_SIZE
             variables["snapshots_read_until"] = {n: day.isoformat() for n, day in read_until(last, this).items()}
     options = ["--exclude-resource-type", "unit_test", "--exclude", NOT_NIGHTLY]
     if not (this and last):
