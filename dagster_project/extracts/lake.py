@@ -10,6 +10,7 @@ import datetime as dt
 import os
 import shutil
 from functools import lru_cache
+from glob import glob
 from pathlib import Path
 
 import duckdb
@@ -102,15 +103,14 @@ def read_records(settings: Settings, contracts: dict[str, Contract]) -> dict[tup
     """
     records = {}
     for name in sorted(contracts):
-        root = str(settings.lake / name)  # texts: thousands of Paths take longer than what is asked of the system
-        for folder in sorted(os.listdir(root) if os.path.isdir(root) else ()):
-            path = f"{root}/{folder}/{RECORD}"
-            if not folder.startswith(_PREFIX) or not os.path.isfile(path):
-                continue
-            stat = os.stat(path)
+        root = settings.lake / name
+        # as texts: thousands of Paths take longer than what is asked of the system
+        for found in sorted(glob(f"{_PREFIX}*/{RECORD}", root_dir=root)):
+            path = f"{root}/{found}"
             try:
+                stat = os.stat(path)
                 record = _record(path, stat.st_ino, stat.st_mtime_ns, stat.st_size)
-            except (ValueError, KeyError, TypeError):
+            except (FileNotFoundError, ValueError, KeyError, TypeError):
                 continue
             records[record.extract, record.extract_date] = record
     return records

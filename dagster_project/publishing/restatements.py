@@ -48,7 +48,7 @@ def find_restatements(
     Raises ConfigurationError where `previous` cannot be read.
     """
     columns = ", ".join(f"{name} {kind}" for name, kind in RESTATEMENT_COLUMNS.items())
-    connection.execute(f"create or replace temp table restatements ({columns})")
+    connection.execute(f"create temp table restatements ({columns})")
     if previous is None:
         return
     _attach(connection, previous)
