@@ -29,6 +29,7 @@ import duckdb
 from dagster_project import transformation
 from dagster_project.extracts import contract as contracts_module
 from dagster_project.extracts import ingest as ingest_module
+from dagster_project.files import write_whole
 from dagster_project.interpreter import beside_duckdb
 from dagster_project.progress import WARNING
 from dagster_project.publishing import allow_list, candidate, release
@@ -356,7 +357,7 @@ def _set_done(night: Night, stage: str, is_done: bool) -> None:
     mark = _mark(night.settings, stage)
     mark.unlink(missing_ok=True)
     if is_done:
-        mark.write_text(_input_state(night))
+        write_whole(mark, _input_state(night))
 
 
 def _require_done(night: Night, stage: str) -> None:
@@ -382,7 +383,7 @@ def _input_state(night: Night) -> str:
 
 def _keep(path: Path, rows: Iterable[Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps([asdict(row) for row in rows], indent=1))
+    write_whole(path, json.dumps([asdict(row) for row in rows], indent=1))
 
 
 def _findings_file(settings: Settings) -> Path:

@@ -6,9 +6,11 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+
+from dagster_project.files import write_whole
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,9 @@ class Timings:
         finally:
             cost = Cost(name, round(time.perf_counter() - wall, 3), round(time.process_time() - cpu, 3))
             self.costs.append(cost)
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.path.write_text(json.dumps({"stages": [asdict(one) for one in self.costs]}, indent=1))
+            with suppress(OSError):  # a disk that is full is told by the stage that needs it
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                write_whole(self.path, json.dumps({"stages": [asdict(one) for one in self.costs]}, indent=1))
 
 
 def _age() -> float:

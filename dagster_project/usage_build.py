@@ -15,6 +15,8 @@ from pathlib import Path
 
 import duckdb
 
+from dagster_project.files import write_whole
+
 
 @dataclass(frozen=True)
 class UsageDelivery:
@@ -44,7 +46,7 @@ class UsageBuild:
             name: {day.isoformat(): fingerprint for day, fingerprint in found.items()}
             for name, found in self.snapshots.items()
         }
-        path.write_text(json.dumps([self.made_by, self.inputs, self.as_of.isoformat(), deliveries, snapshots]))
+        write_whole(path, json.dumps([self.made_by, self.inputs, self.as_of.isoformat(), deliveries, snapshots]))
 
 
 def read_build(path: Path) -> UsageBuild | None:

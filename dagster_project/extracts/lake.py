@@ -18,6 +18,7 @@ import duckdb
 from dagster_project.extracts.contract import Contract
 from dagster_project.extracts.records import DeliveryRecord
 from dagster_project.extracts.sql import identifier, literal
+from dagster_project.files import write_whole
 from dagster_project.settings import Settings
 
 # Of the files it reads DuckDB opens the first and takes all to be of its size: the empty one of an extract comes last.
@@ -124,6 +125,4 @@ def _record(path: str, inode: int, mtime_ns: int, size: int) -> DeliveryRecord:
 
 def write_record(folder: Path, record: DeliveryRecord) -> None:
     """Write or replace the record in a partition folder."""
-    written = folder / f".{RECORD}.new"
-    written.write_text(record.to_json(), encoding="utf-8")
-    os.replace(written, folder / RECORD)
+    write_whole(folder / RECORD, record.to_json())

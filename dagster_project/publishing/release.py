@@ -17,6 +17,7 @@ from typing import Any
 
 import duckdb
 
+from dagster_project.files import write_whole
 from dagster_project.publishing.candidate import QUALITY_COLUMNS, Candidate, append_quality
 from dagster_project.publishing.statements import execute_side_by_side
 from dagster_project.settings import ConfigurationError, QualityGateRefused, Settings
@@ -50,7 +51,7 @@ class Release:
 def record_audit(candidate: Candidate, outcome: Mapping[str, Any]) -> None:
     """Writes the audit's outcome beside the candidate: audited_sha256, planned, evaluated, planned_critical, passed
     and results (rows of meta_quality_results)."""
-    _write_durably(candidate.audit_file, json.dumps(outcome, indent=1, default=str))
+    write_whole(candidate.audit_file, json.dumps(outcome, indent=1, default=str), durably=True)
 
 
 def export(settings: Settings, candidate: Candidate) -> None:
@@ -58,7 +59,7 @@ def export(settings: Settings, candidate: Candidate) -> None:
     bytes, and writes the table that it adds to."""
     exported = _sha256(candidate.database)
     _export_parquet(settings, candidate)
-    _write_durably(candidate.export_file, json.dumps({"exported_sha256": exported}))
+    write_whole(candidate.export_file, json.dumps({"exported_sha256": exported}), durably=True)
 
 
 def publish(
@@ -87,7 +88,7 @@ def publish(
         "tables": _row_counts(candidate.database),
         "files": {str(p.relative_to(candidate.folder)): _sha256(p) for p in _files(candidate.folder)},
     }
-    _write_durably(candidate.folder / "manifest.json", json.dumps(manifest, indent=1, sort_keys=True))
+    write_whole(candidate.folder / "manifest.json", json.dumps(manifest, indent=1, sort_keys=True), durably=True)
     for path in _files(candidate.folder):
         _sync(path)
     for folder in (candidate.folder, *(p for p in candidate.folder.rglob("*") if p.is_dir())):
@@ -233,13 +234,6 @@ def _files(folder: Path) -> list[Path]:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _write_durably(path: Path, text: str) -> None:
-    staged = path.with_suffix(".next")
-    staged.write_text(text)
-    _sync(staged)
-    os.replace(staged, path)
 
 
 def _sync(path: Path) -> None:

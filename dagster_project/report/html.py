@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from dagster_project.files import write_whole
 from dagster_project.report.charts import sparkline
 from dagster_project.report.evidence import data_quality, restatements
 from dagster_project.report.figures import Comparison, Figures, Metric, Month, Value, months_before, read_figures
@@ -37,7 +38,7 @@ def write_report(database: Path, folder: Path) -> Path:
     figures = read_figures(database)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "index.html"
-    path.write_text(render(figures), encoding="utf-8", newline="\n")
+    write_whole(path, render(figures))
     return path
 
 
