@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 from conftest import OF_ONE_RELEASE, Company, require_equal
 
-from dagster_project import nightly
+from dagster_project import nightly, transformation
 from dagster_project.cli import main
 from dagster_project.publishing.release import served_release
 from dagster_project.sample import write_sample_company
@@ -145,6 +145,7 @@ def test_a_file_that_may_not_grow(template, expected, tmp_path):
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4 * MB, 4 * MB)),
     )
     require_clear_words(company, done, "File too large", company.home / "warehouse")
+    assert not transformation.is_built(company.settings)
     assert company.rows("kpi_mrr") == template.rows("kpi_mrr")
     require_next_run_is_right(company, expected)
 

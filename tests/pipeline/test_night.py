@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from conftest import Company
 from dagster_project import nightly, transformation
 from dagster_project.cli import main
 from dagster_project.publishing import release
-from dagster_project.settings import DBT_PROJECT, Settings
+from dagster_project.settings import DBT_PROJECT, DiskFull, Settings
 
 ACCOUNT_HEADER = "account_id,account_name,industry,region,company_size,owner,created_at,is_test,community_touch\n"
 SUBSCRIPTION_HEADER = (
@@ -575,3 +576,25 @@ def test_ids_that_hardly_repeat_are_stored_as_they_are(served):
         ("int_sessions", "user_id"),
     }
     assert ("int_account_segments", "plan") in stored
+
+
+def test_models_that_cannot_be_written_down_are_not_built(served, monkeypatch):
+    """DuckDB holds them in memory to the end; without room then, yesterday's tables are in the warehouse."""
+    checkpoint = transformation._checkpoint
+    unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def without_room():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1, unlimited[1]))
+        try:
+            checkpoint()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+
+    monkeypatch.setattr(transformation, "_checkpoint", without_room)
+    with pytest.raises(DiskFull, match=rf"{served.settings.warehouse}(\.wal)?: File too large"):
+        nightly.run_night(nightly.Night(served.settings, full_refresh=True))
+    assert not transformation.is_built(served.settings)
+    assert not list(served.settings.warehouse.parent.glob("transformation*"))
+    monkeypatch.undo()
+    served.night()
+    assert transformation.is_built(served.settings)
