@@ -64,14 +64,17 @@ def nightly(as_of: datetime | None, full_refresh: bool) -> None:
     """
     from dagster_project.nightly import Night, run_night
     from dagster_project.progress import shown
+    from dagster_project.quality.beside import AUDITS
     from dagster_project.transformation import TransformationFailed
 
     night = Night(load_settings(), as_of.date() if as_of else None, full_refresh)
     try:
         with shown(Console(stderr=True)) as progress:
             release = run_night(night, progress)
-    except TransformationFailed as error:
+    except (TransformationFailed, ChildProcessError) as error:
         raise click.ClickException(str(error)) from None
+    finally:
+        AUDITS.stop()  # the shell's command leaves without the interpreter's shutdown
     _print_scorecard(night.settings)
     click.echo(f"tables  {night.settings.published / 'kpi.duckdb'}")
     click.echo(f"report  {night.settings.published / 'report' / 'index.html'}")

@@ -34,7 +34,8 @@ from dagster_project.interpreter import beside_duckdb
 from dagster_project.progress import WARNING
 from dagster_project.publishing import allow_list, candidate, release
 from dagster_project.quality import raw as raw_gate
-from dagster_project.quality.audit import audit, load_great_expectations
+from dagster_project.quality.audit import audit
+from dagster_project.quality.beside import AUDITS
 from dagster_project.quality.results import AuditReport, render_failures
 from dagster_project.settings import (
     EXPECTATIONS,
@@ -56,7 +57,7 @@ Progress = Callable[[str], None]
 # What the system says through Python, DuckDB and dbt alike, and DuckDB of what exceeds its memory.
 NO_ROOM = re.compile("No space left on device|File too large|Disk quota exceeded|failed to offload data block")
 WRITTEN_FILE = re.compile(r'write file \\?"(?P<path>[^"\\]+)')
-# The thread beside ingest; it may outlast a night that is refused.
+# The threads beside ingest and raw gate; they may outlast a night that is refused.
 PREPARING = "preparing"
 
 
@@ -113,13 +114,14 @@ def run_night(night: Night, progress: Progress = silent) -> release.Release:
     Raises LockHeld, ConfigurationError (bad settings, contracts or layout), QualityGateRefused or DiskFull (the
     previous release is still served) or TransformationFailed.
     """
-    timings = Timings(night.settings.warehouse.with_name("timings.json"))
+    timings = Timings(night.settings.warehouse.with_name("timings.json"), AUDITS.cpu_s)
     timings.begin()
     with _full_disk_told(night.settings), locked(night.settings), beside_duckdb():
-        preparing = Thread(target=_prepare, args=(night.settings,), name=PREPARING, daemon=True)
-        preparing.start()
+        AUDITS.start()
+        preparing = _started(_prepare, night)
         with timings.stage("ingest"):
             ingest(night, progress)
+        preparing = _started(_load, night, preparing)
         with timings.stage("raw_audit"):
             audit_raw(night, progress)
         with timings.stage("transform"):
@@ -135,16 +137,30 @@ def run_night(night: Night, progress: Progress = silent) -> release.Release:
             return publish(night, progress)
 
 
-def _prepare(settings: Settings) -> None:
-    """Imports what audits and models need and parses the models, while DuckDB reads deliveries and leaves Python idle.
+def _started(function: Callable[..., None], *given: Any) -> Thread:
+    thread = Thread(target=function, args=given, name=PREPARING, daemon=True)
+    thread.start()
+    return thread
 
-    Where there is no build yet, one is to come for certain. Errors are left to the stage that meets them again.
+
+def _prepare(night: Night) -> None:
+    """Parses the models while deliveries are read, and loads them where there is no build yet: one is to come then.
+
+    Errors are left to the stage that meets them again.
     """
     with suppress(Exception), beside_duckdb():
-        load_great_expectations()
-        transformation.prepared_manifest(settings)
-        if not transformation.is_built(settings):
-            transformation.load_dbt()
+        manifest = transformation.prepared_manifest(night.settings)
+        if not transformation.is_built(night.settings):
+            transformation.preload(manifest)
+
+
+def _load(night: Night, preparing: Thread) -> None:
+    """Loads the models while the deliveries are audited, where these are not those of the last build."""
+    with suppress(Exception), beside_duckdb():
+        if not _is_done(night, "the transformation") and transformation.is_built(night.settings):
+            preparing.join()
+            transformation.preload(transformation.prepared_manifest(night.settings))
+        preparing.join()
 
 
 @contextmanager
@@ -199,7 +215,8 @@ def raw_report(night: Night, progress: Progress = silent) -> AuditReport:
     _require_snapshots(night)
     progress("auditing the raw extracts")
     extracts = [raw_gate.RawExtract(c.system, c.name, c.mode, c.schema_types) for c in night.contracts.values()]
-    report = raw_gate.raw_audit(
+    report = AUDITS.run(
+        raw_gate.raw_audit,
         night.settings.lake,
         extracts,
         night.as_of,
@@ -303,7 +320,9 @@ def candidate_report(night: Night, progress: Progress = silent) -> AuditReport:
     """The outcome of the publish gate, recorded beside the candidate; the caller refuses, and so does `publish`."""
     progress("auditing the candidate")
     found = candidate.candidate_of(night.settings)
-    report = audit(found.database, EXPECTATIONS / "published", engine=night.settings.engine, progress=progress)
+    report = AUDITS.run(
+        audit, found.database, EXPECTATIONS / "published", engine=night.settings.engine, progress=progress
+    )
     release.record_audit(
         found,
         {

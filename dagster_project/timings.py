@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -27,6 +27,7 @@ class Timings:
     """The costs of one run, in order; each is written as soon as it is known, `{"stages": [...]}`."""
 
     path: Path
+    elsewhere_cpu_s: Callable[[], float] = lambda: 0.0  # of other processes that work for this one
     costs: list[Cost] = field(default_factory=list)
 
     def begin(self) -> None:
@@ -35,15 +36,18 @@ class Timings:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        wall, cpu = time.perf_counter(), time.process_time()
+        wall, cpu = time.perf_counter(), self._cpu_s()
         try:
             yield
         finally:
-            cost = Cost(name, round(time.perf_counter() - wall, 3), round(time.process_time() - cpu, 3))
+            cost = Cost(name, round(time.perf_counter() - wall, 3), round(self._cpu_s() - cpu, 3))
             self.costs.append(cost)
             with suppress(OSError):  # a disk that is full is told by the stage that needs it
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 write_whole(self.path, json.dumps({"stages": [asdict(one) for one in self.costs]}, indent=1))
+
+    def _cpu_s(self) -> float:
+        return time.process_time() + self.elsewhere_cpu_s()
 
 
 def _age() -> float:

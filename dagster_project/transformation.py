@@ -203,10 +203,8 @@ def run_dbt(
         *(["--no-write-json"] if manifest else []),  # artefacts about what is known already
     ]
     with beside_duckdb():
-        runner, reader = load_dbt()
-        parsed = reader.from_msgpack(_parsed(manifest).read_bytes()) if manifest else None
-        if parsed:
-            parsed.build_flat_graph()
+        runner, _ = load_dbt()
+        parsed = (_preloaded.pop(manifest, None) or _read_manifest(manifest)) if manifest else None
         with _released(), _only_heard():
             outcome = runner(manifest=parsed, callbacks=[_progress_of(progress)]).invoke([str(a) for a in arguments])
             if outcome.success:
@@ -223,6 +221,27 @@ def load_dbt() -> tuple[Any, Any]:
     from dbt.contracts.graph.manifest import Manifest
 
     return dbtRunner, Manifest
+
+
+_preloaded: dict[Path, Any] = {}
+
+
+def preload(manifest: Path) -> None:
+    """Imports dbt and reads the manifest for the next run of the models, and lets dbt make what it makes once."""
+    _preloaded.clear()
+    _preloaded[manifest] = _read_manifest(manifest)
+    from dbt.adapters.duckdb.credentials import DuckDBCredentials
+    from dbt.contracts.project import Configuration, PackageConfig, Project, ProjectFlags
+
+    for configuration in (Configuration, DuckDBCredentials, PackageConfig, Project, ProjectFlags):
+        configuration.json_schema()  # half a second, in which nothing else could be done when it is validated by it
+
+
+def _read_manifest(manifest: Path) -> Any:
+    _, reader = load_dbt()
+    parsed = reader.from_msgpack(_parsed(manifest).read_bytes())
+    parsed.build_flat_graph()
+    return parsed
 
 
 def prepared_manifest(settings: Settings) -> Path:

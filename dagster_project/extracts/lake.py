@@ -106,12 +106,12 @@ def read_records(settings: Settings, contracts: dict[str, Contract]) -> dict[tup
     for name in sorted(contracts):
         root = settings.lake / name
         # as texts: thousands of Paths take longer than what is asked of the system
-        for found in sorted(glob(f"{_PREFIX}*/{RECORD}", root_dir=root)):
-            path = f"{root}/{found}"
+        for found in sorted(glob(f"{_PREFIX}*", root_dir=root)):
+            path = f"{root}/{found}/{RECORD}"
             try:
                 stat = os.stat(path)
                 record = _record(path, stat.st_ino, stat.st_mtime_ns, stat.st_size)
-            except (FileNotFoundError, ValueError, KeyError, TypeError):
+            except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
                 continue
             records[record.extract, record.extract_date] = record
     return records

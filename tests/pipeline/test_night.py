@@ -389,7 +389,7 @@ def test_the_interpreter_is_handed_over_quickly_while_models_are_parsed(tmp_path
         raise OSError("left to the stage that meets it again")
 
     monkeypatch.setattr(transformation, "prepared_manifest", parse)
-    nightly._prepare(Settings(home=tmp_path))
+    nightly._prepare(nightly.Night(Settings(home=tmp_path)))
     assert meanwhile == [pytest.approx(0.0001)]
     assert sys.getswitchinterval() == usual
 

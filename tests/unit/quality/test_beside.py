@@ -1,0 +1,99 @@
+"""Audits in a process of their own: what comes back from there, and that nothing of it is left."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from dagster_project.quality.audit import audit
+from dagster_project.quality.beside import AuditProcess
+
+ROWS = {
+    "type": "expect_table_row_count_to_be_between",
+    "kwargs": {"min_value": 1},
+    "severity": "critical",
+    "meta": {"expected": "rows", "action": "look"},
+}
+
+
+@pytest.fixture(scope="module")
+def process():
+    process = AuditProcess()
+    process.start()
+    yield process
+    process.stop()
+
+
+@pytest.fixture
+def audited(tmp_path) -> tuple[Path, Path]:
+    """A database of one table, and the folder of its suite."""
+    with duckdb.connect(str(tmp_path / "kpi.duckdb")) as connection:
+        connection.execute("create table kpi_mrr as select 1 as mrr")
+    folder = tmp_path / "published"
+    folder.mkdir()
+    (folder / "kpi_mrr.json").write_text(json.dumps({"name": "published/kpi_mrr", "expectations": [ROWS]}))
+    return tmp_path / "kpi.duckdb", folder
+
+
+def test_the_report_is_the_one_that_is_made_here_and_its_progress_is_told(process, audited):
+    told, told_here = [], []
+    report = process.run(audit, *audited, progress=told.append)
+    assert report == audit(*audited, progress=told_here.append)
+    assert report.is_accepted
+    assert told == told_here == ["auditing kpi_mrr: 1 rows (1 of 1 tables)"]
+    assert process.cpu_s() > 0
+
+
+def test_what_is_raised_there_is_raised_here(process, audited):
+    with pytest.raises(FileNotFoundError):
+        process.run(audit, audited[0].with_name("absent.duckdb"), audited[1], progress=print)
+    assert process.run(audit, *audited, progress=print).is_accepted
+
+
+def test_an_audit_whose_listener_fails_leaves_no_answer_for_the_next_one(process, audited):
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        process.run(audit, *audited, progress=interrupted)
+    with pytest.raises(FileNotFoundError):
+        process.run(audit, audited[0].with_name("absent.duckdb"), audited[1], progress=print)
+
+
+def test_a_process_that_is_killed_is_told_and_the_next_audit_has_another(process, audited):
+    def killed(_):
+        process._process.kill()
+        process._process.wait()
+
+    with pytest.raises(ChildProcessError, match=r"exit code -9.*nothing was published; run again"):
+        process.run(audit, *audited, progress=killed)
+    assert process.run(audit, *audited, progress=print).is_accepted
+
+
+def test_it_ends_with_the_process_that_asked_however_that_ends():
+    script = (
+        "from dagster_project.quality.beside import AUDITS as a; a.start(); print(a._process.pid, flush=True); input()"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as asking:
+        started = int(asking.stdout.readline())
+        os.kill(asking.pid, signal.SIGKILL)
+    end = time.monotonic() + 60
+    while is_running(started):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def is_running(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
