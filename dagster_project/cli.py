@@ -64,7 +64,7 @@ def nightly(as_of: datetime | None, full_refresh: bool) -> None:
     """
     from dagster_project.nightly import Night, run_night
     from dagster_project.progress import shown
-    from dagster_project.quality.beside import AUDITS
+    from dagster_project.quality.process import AUDITS
     from dagster_project.transformation import TransformationFailed
 
     night = Night(load_settings(), as_of.date() if as_of else None, full_refresh)

@@ -11,10 +11,11 @@ def write_whole(path: Path, text: str, *, durably: bool = False) -> None:
 
     Raises OSError that names `path`: of a disk that is full the system tells only that it is.
     """
+    content = text.encode()
     staged = path.with_name(f".{path.name}.new")
     try:
         with staged.open("wb") as file:
-            file.write(text.encode())
+            file.write(content)
             if durably:
                 file.flush()
                 os.fsync(file.fileno())

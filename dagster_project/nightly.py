@@ -35,7 +35,7 @@ from dagster_project.progress import WARNING
 from dagster_project.publishing import allow_list, candidate, release
 from dagster_project.quality import raw as raw_gate
 from dagster_project.quality.audit import audit
-from dagster_project.quality.beside import AUDITS
+from dagster_project.quality.process import AUDITS
 from dagster_project.quality.results import AuditReport, render_failures
 from dagster_project.settings import (
     EXPECTATIONS,
@@ -112,7 +112,7 @@ def run_night(night: Night, progress: Progress = silent) -> release.Release:
     """All stages in order, under the lock of KEIZOKU_HOME; returns the release that is served now.
 
     Raises LockHeld, ConfigurationError (bad settings, contracts or layout), QualityGateRefused or DiskFull (the
-    previous release is still served) or TransformationFailed.
+    previous release is still served), TransformationFailed or ChildProcessError (the audits' process was killed).
     """
     timings = Timings(night.settings.warehouse.with_name("timings.json"), AUDITS.cpu_s)
     timings.begin()
@@ -156,11 +156,10 @@ def _prepare(night: Night) -> None:
 
 def _load(night: Night, preparing: Thread) -> None:
     """Loads the models while the deliveries are audited, where these are not those of the last build."""
+    preparing.join()
     with suppress(Exception), beside_duckdb():
         if not _is_done(night, "the transformation") and transformation.is_built(night.settings):
-            preparing.join()
             transformation.preload(transformation.prepared_manifest(night.settings))
-        preparing.join()
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 import duckdb
@@ -202,7 +203,7 @@ def run_dbt(
         *options,
         *(["--no-write-json"] if manifest else []),  # artefacts about what is known already
     ]
-    with beside_duckdb():
+    with _ONE_AT_A_TIME, beside_duckdb():
         runner, _ = load_dbt()
         parsed = (_preloaded.pop(manifest, None) or _read_manifest(manifest)) if manifest else None
         with _released(), _only_heard():
@@ -223,6 +224,7 @@ def load_dbt() -> tuple[Any, Any]:
     return dbtRunner, Manifest
 
 
+_ONE_AT_A_TIME = RLock()  # dbt keeps its settings in the process: two that parse would write one file
 _preloaded: dict[Path, Any] = {}
 
 
@@ -254,14 +256,15 @@ def prepared_manifest(settings: Settings) -> Path:
     """
     place = hashlib.sha256(str(DBT_PROJECT).encode()).hexdigest()[:8]
     manifest = _manifests(settings) / f"{_project_hash()}-{place}.json"
-    if not (manifest.is_file() and _parsed(manifest).is_file()):
-        manifest.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=manifest.parent) as folder:
-            run_dbt("parse", Path(folder), {})
-            os.replace(Path(folder) / "partial_parse.msgpack", _parsed(manifest))
-            os.replace(Path(folder) / "manifest.json", manifest)
-        for outdated in set(manifest.parent.glob("*.*")) - {manifest, _parsed(manifest)}:
-            outdated.unlink(missing_ok=True)
+    with _ONE_AT_A_TIME:
+        if not (manifest.is_file() and _parsed(manifest).is_file()):
+            manifest.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=manifest.parent) as folder:
+                run_dbt("parse", Path(folder), {})
+                os.replace(Path(folder) / "partial_parse.msgpack", _parsed(manifest))
+                os.replace(Path(folder) / "manifest.json", manifest)
+            for outdated in set(manifest.parent.glob("*.*")) - {manifest, _parsed(manifest)}:
+                outdated.unlink(missing_ok=True)
     return manifest
 
 
@@ -301,9 +304,10 @@ def _checkpoint() -> None:
     """Writes down what was built. DuckDB does so when it closes a file, too, but says nothing where that fails."""
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 
-    if environment := DuckDBConnectionManager._ENV:  # there is none where dbt had no need of the warehouse
+    manager = DuckDBConnectionManager  # not what it holds: an error that is kept would keep the warehouse open
+    if manager._ENV:  # there is none where dbt had no need of the warehouse
         try:
-            environment.conn.execute(f"checkpoint {environment.creds.database}")
+            manager._ENV.conn.execute(f"checkpoint {manager._ENV.creds.database}")
         except duckdb.Error as error:
             raise TransformationFailed(f"what was built could not be written down: {error}") from None
 

@@ -210,7 +210,6 @@ def _export_parquet(settings: Settings, candidate: Candidate, only: str | None =
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
     with duckdb.connect(config=settings.engine) as connection:
-        # attached, not opened: the audit may have it open in this process, with other settings
         connection.execute(f"attach '{candidate.database}' as candidate (read_only)")
         orders = {ADDED_TO: f" order by {', '.join(QUALITY_COLUMNS)}"}
         execute_side_by_side(

@@ -1,6 +1,8 @@
 """Models are parsed once for all homes of a checkout, and again where they changed."""
 
 import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,13 +13,14 @@ from dagster_project.settings import DBT_PROJECT, Settings
 
 @pytest.fixture
 def parsed(monkeypatch, tmp_path) -> list[Path]:
-    """The folders that a checkout of its own was parsed into; parsing takes no time."""
+    """The folders that a checkout of its own was parsed into; parsing takes little time."""
     project = tmp_path / "checkout" / "dbt"
     shutil.copytree(DBT_PROJECT, project, ignore=shutil.ignore_patterns("target"))
     folders = []
 
     def parse(command: str, target: Path, variables: dict) -> None:
         folders.append(target)
+        time.sleep(0.05)  # long enough for another thread to find nothing yet
         for name in ("manifest.json", "partial_parse.msgpack"):
             (target / name).write_text(command)
 
@@ -35,6 +38,13 @@ def test_homes_of_a_checkout_share_what_was_parsed(parsed, tmp_path):
     assert first == second
     assert len(parsed) == 1
     assert first.parent == transformation.DBT_PROJECT / "target" / "manifests"
+
+
+def test_threads_that_need_it_at_once_wait_for_one_of_them(parsed, tmp_path):
+    """What a night that was refused leaves parsing, and the next one of the same process."""
+    with ThreadPoolExecutor(4) as pool:
+        manifests = set(pool.map(prepare, [tmp_path] * 4, "abcd"))
+    assert (len(manifests), len(parsed)) == (1, 1)
 
 
 def test_a_changed_model_is_parsed_again_and_the_former_state_goes(parsed, tmp_path):

@@ -8,13 +8,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from dagster_project.quality.audit import audit
-from dagster_project.quality.beside import AuditProcess
+from dagster_project.quality.process import AuditProcess, _portable
 
 ROWS = {
     "type": "expect_table_row_count_to_be_between",
@@ -58,12 +59,32 @@ def test_what_is_raised_there_is_raised_here(process, audited):
     assert process.run(audit, *audited, progress=print).is_accepted
 
 
-def test_an_audit_whose_listener_fails_leaves_no_answer_for_the_next_one(process, audited):
-    def interrupted(_):
-        raise KeyboardInterrupt
+class Unportable(Exception):
+    def __init__(self, problem: str, number: int) -> None:
+        super().__init__(f"{problem} {number}")
 
-    with pytest.raises(KeyboardInterrupt):
-        process.run(audit, *audited, progress=interrupted)
+
+def test_an_error_that_cannot_be_handed_over_keeps_its_text_and_its_place():
+    found = _portable(next(raised(Unportable("no such suite", 1))))
+    assert (type(found), str(found)) == (RuntimeError, "Unportable: no such suite 1")
+    assert "in raised" in found.__notes__[0]
+    assert str(_portable(next(raised(OSError(28, "No space left on device", "/data/x"))))).endswith("'/data/x'")
+
+
+def raised(error: Exception) -> Iterator[Exception]:
+    try:
+        raise error
+    except Exception as caught:
+        yield caught
+
+
+@pytest.mark.parametrize("failure", [KeyboardInterrupt, BrokenPipeError])
+def test_an_audit_whose_listener_fails_leaves_no_answer_for_the_next_one(process, audited, failure):
+    def failing(_):
+        raise failure
+
+    with pytest.raises(failure):
+        process.run(audit, *audited, progress=failing)
     with pytest.raises(FileNotFoundError):
         process.run(audit, audited[0].with_name("absent.duckdb"), audited[1], progress=print)
 
@@ -80,7 +101,7 @@ def test_a_process_that_is_killed_is_told_and_the_next_audit_has_another(process
 
 def test_it_ends_with_the_process_that_asked_however_that_ends():
     script = (
-        "from dagster_project.quality.beside import AUDITS as a; a.start(); print(a._process.pid, flush=True); input()"
+        "from dagster_project.quality.process import AUDITS as a; a.start(); print(a._process.pid, flush=True); input()"
     )
     with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as asking:
         started = int(asking.stdout.readline())
