@@ -107,13 +107,13 @@ class AuditProcess:
         )
 
     def _end(self) -> None:
-        self._pipe.close()
         self._process.terminate()
         try:
             self._process.wait(timeout=10)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._pipe.close()  # before, it would end by that, and the signal would find it ending
         self._process = None
 
 
