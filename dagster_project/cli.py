@@ -5,6 +5,7 @@ Heavy packages (dbt, Great Expectations) are imported by the commands that need 
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import traceback
@@ -215,6 +216,7 @@ def run() -> None:
     Files and connections were closed by whoever opened them.
     """
     os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker:UserWarning")
+    gc.disable()  # the first search after a night looks through all of the models, for a second
     code = 1
     try:
         main()
