@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
+import resource
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,6 +92,17 @@ def require_equal(found: Path, expected: Path, but: frozenset[str] = frozenset()
                     (select 'expected', * from (from expected.{table} except all from found.{table}) limit 3)"""
             ).fetchall()
             assert differing == [], f"{table}\n{told}"
+
+
+@contextmanager
+def files_no_larger_than(size: int) -> Iterator[None]:
+    """While it lasts, the system lets no file of this process grow beyond `size` bytes: EFBIG, "File too large"."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def as_csv(rows: list[Mapping[str, Any]]) -> str:

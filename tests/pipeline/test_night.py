@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -15,7 +14,7 @@ from pathlib import Path
 import duckdb
 import pytest
 from click.testing import CliRunner
-from conftest import Company
+from conftest import Company, files_no_larger_than
 
 from dagster_project import nightly, transformation
 from dagster_project.cli import main
@@ -580,16 +579,7 @@ def test_ids_that_hardly_repeat_are_stored_as_they_are(served):
 
 def test_models_that_cannot_be_written_down_are_not_built(served, monkeypatch):
     """DuckDB holds them in memory to the end; without room then, yesterday's tables are in the warehouse."""
-    checkpoint = transformation._checkpoint
-    unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
-
-    def without_room():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1, unlimited[1]))
-        try:
-            checkpoint()
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
-
+    without_room = files_no_larger_than(1)(transformation._checkpoint)
     monkeypatch.setattr(transformation, "_checkpoint", without_room)
     with pytest.raises(DiskFull, match=rf"{served.settings.warehouse}(\.wal)?: File too large"):
         nightly.run_night(nightly.Night(served.settings, full_refresh=True))

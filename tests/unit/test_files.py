@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import errno
-import resource
 
 import pytest
+from conftest import files_no_larger_than
 
 from dagster_project.files import write_whole
 
@@ -23,13 +23,8 @@ def test_it_replaces_what_was_there_and_leaves_nothing_beside_it(tmp_path, durab
 def test_a_file_that_may_not_grow_is_named_and_stays_as_it_was(tmp_path, durably):
     path = tmp_path / "note.json"
     path.write_text("before")
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
-    try:
-        with pytest.raises(OSError) as caught:
-            write_whole(path, "x" * 8192, durably=durably)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    with files_no_larger_than(4096), pytest.raises(OSError) as caught:
+        write_whole(path, "x" * 8192, durably=durably)
     assert (caught.value.errno, caught.value.filename) == (errno.EFBIG, str(path))
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
