@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -223,6 +224,7 @@ def raw_report(night: Night, progress: Progress = silent) -> AuditReport:
         EXPECTATIONS / "raw",
         targets=[asdict(target) for target in load_targets(night.settings)],
         engine=night.settings.engine,
+        processes=_audit_processes(night),
         progress=progress,
     )
     for result in report.results:
@@ -320,7 +322,12 @@ def candidate_report(night: Night, progress: Progress = silent) -> AuditReport:
     progress("auditing the candidate")
     found = candidate.candidate_of(night.settings)
     report = AUDITS.run(
-        audit, found.database, EXPECTATIONS / "published", engine=night.settings.engine, progress=progress
+        audit,
+        found.database,
+        EXPECTATIONS / "published",
+        engine=night.settings.engine,
+        processes=_audit_processes(night),
+        progress=progress,
     )
     release.record_audit(
         found,
@@ -331,6 +338,10 @@ def candidate_report(night: Night, progress: Progress = silent) -> AuditReport:
         },
     )
     return report
+
+
+def _audit_processes(night: Night) -> int:
+    return min(night.settings.threads or os.cpu_count(), 2)
 
 
 def publish(night: Night, progress: Progress = silent) -> release.Release:

@@ -10,18 +10,21 @@ import datetime as dt
 import hashlib
 import logging
 import os
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 import duckdb
 
 from dagster_project.quality.deferred import deferred
+from dagster_project.quality.forked import shared_with_fork
 from dagster_project.quality.results import AuditReport, Guidance, QualityResult
 from dagster_project.quality.suites import (
     SQL_EXPECTATION,
@@ -47,6 +50,8 @@ UNIQUE_TOGETHER = "expect_compound_columns_to_be_unique"
 # What Great Expectations imports for charts and for expectations about distributions: a third of its own import.
 RARELY_USED = ("altair", "scipy.stats")
 _LOADING = Lock()
+
+WHOLE_TABLE = "all"  # the name of the one batch of a table
 
 README = "expectations/README.md"
 
@@ -85,6 +90,7 @@ def audit(
     tables: Mapping[str, str] | None = None,
     expected_tables: Iterable[str] | None = None,
     engine: Mapping[str, str] | None = None,
+    processes: Literal[1, 2] = 1,
     progress: Callable[[str], None] = lambda line: None,
 ) -> AuditReport:
     """Run the suites of `suites_folder` on the DuckDB file `database`, which is only read.
@@ -92,7 +98,7 @@ def audit(
     `tables` maps suite names (`raw/crm/accounts`) to tables and says which suites to run; without it every suite
     of the folder runs on the table of its file's name. `expected_tables` must each exist and have a suite;
     without it (and without `tables`) these are all tables and views of the file. `engine` configures the DuckDB
-    connections, as their memory limit.
+    connections, as their memory limit. With two `processes`, a fork of this one runs some of the suites: see `forked`.
 
     A gate that refuses is a report, not an exception. Raises FileNotFoundError for a missing file and
     duckdb.Error for one that is no DuckDB file or is held by a writer.
@@ -104,10 +110,14 @@ def audit(
         expected_tables = [] if tables is not None else found
     suites, judgements = _read_suites(suites_folder, plan)
     judgements += _without_suite(suites_folder.name, set(expected_tables) - set(plan.values()), found)
+    largest_first = sorted(
+        (s for s in suites if s.planned and _unusable(s, found) is None), key=lambda suite: -found[suite.table].rows
+    )
     outcomes = _evaluate(
         database,
-        [s for s in suites if s.planned and _unusable(s, found) is None],
-        dict(engine or {}),
+        largest_first,
+        _divided(dict(engine or {}), processes),
+        processes,
         lambda suite, told: progress(f"auditing {suite.table}: {found[suite.table].rows:,} rows {told}"),
     )
     for suite in suites:
@@ -176,13 +186,42 @@ def _unusable(suite: Suite, found: Mapping[str, _Table]) -> str | None:
     return found[suite.table].problem
 
 
+def _divided(engine: dict[str, str], processes: int) -> dict[str, str]:
+    """The configuration of each of several processes that share a memory limit."""
+    if processes == 1 or "memory_limit" not in engine:
+        return engine
+    number, unit = re.fullmatch(r"([\d.]+)(.*)", engine["memory_limit"]).groups()
+    return {**engine, "memory_limit": f"{float(number) / processes}{unit}"}
+
+
 def _evaluate(
-    database: Path, suites: list[Suite], engine: dict[str, str], tell: Callable[[Suite, str], None]
+    database: Path, suites: list[Suite], engine: dict[str, str], processes: int, tell: Callable[[Suite, str], None]
 ) -> dict[str, dict[int, _Outcome]]:
     """Outcomes by suite name and position of the expectation in its file; a left-out result has no entry."""
     if not suites:
         return {}
     gx = load_great_expectations()
+
+    def evaluate(numbers: Iterable[int], tell_line: Callable[[str], None]) -> dict[str, dict[int, _Outcome]]:
+        outcomes = {}
+        with _source(gx, database, suites, engine) as source:
+            for number in numbers:
+                tell_line(str(number))
+                outcomes[suites[number].name] = _validate(gx, source, suites[number])
+        return outcomes
+
+    def tell_number(number: str) -> None:
+        tell(suites[int(number)], f"({int(number) + 1} of {len(suites)} tables)")
+
+    if processes == 1 or len(suites) == 1:
+        return evaluate(range(len(suites)), tell_number)
+    here, there = shared_with_fork(evaluate, len(suites), tell_number)
+    return here | there
+
+
+@contextmanager
+def _source(gx: Any, database: Path, suites: Iterable[Suite], engine: dict[str, str]) -> Iterator[Any]:
+    """The tables of the suites as Great Expectations reads them; told at once: it writes them all down each time."""
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False, "metric_calculations": False}
     source = context.data_sources.add_sql(
@@ -193,13 +232,13 @@ def _evaluate(
             "skip_autocommit_rollback": True,
             "connect_args": {"read_only": True, "config": engine},
         },
+        assets=[
+            {"type": "table", "name": s.name, "table_name": s.table, "batch_definitions": [{"name": WHOLE_TABLE}]}
+            for s in suites
+        ],
     )
     try:
-        outcomes = {}
-        for number, suite in enumerate(suites, 1):
-            tell(suite, f"({number} of {len(suites)} tables)")
-            outcomes[suite.name] = _validate(gx, source, suite)
-        return outcomes
+        yield source
     finally:
         # It holds two engines. A connection left open would keep the old snapshot of a file that is renamed later.
         source.get_execution_engine().close()
@@ -238,7 +277,7 @@ def _validate(gx: Any, source: Any, suite: Suite) -> dict[int, _Outcome]:
         for position, planned in enumerate(suite.planned)
     ]
     try:
-        batch = source.add_table_asset(suite.name, table_name=suite.table).add_batch_definition_whole_table("all")
+        batch = source.get_asset(suite.name).get_batch_definition(WHOLE_TABLE)
         native = gx.ExpectationSuite(name=suite.name, expectations=configs)
         validation = batch.get_batch().validate(native, result_format=RESULT_FORMAT)
     except Exception as error:  # whatever it was, the suite did not run, and that is a finding of the gate

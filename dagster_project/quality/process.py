@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import atexit
 import os
-import pickle
+import resource
 import signal
 import subprocess
 import sys
 import time
-import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection, Pipe
@@ -22,9 +21,8 @@ from typing import Any
 
 from dagster_project.interpreter import beside_duckdb
 from dagster_project.quality.audit import load_great_expectations
+from dagster_project.quality.forked import RAISED, RETURNED, TOLD, portable
 from dagster_project.settings import PROJECT_ROOT
-
-TOLD, RAISED, RETURNED = "told", "raised", "returned"
 
 
 class AuditProcess:
@@ -128,7 +126,8 @@ def _serve(pipe: Connection) -> None:
 
     def answer(kind: str, said: Any) -> None:
         nonlocal told_cpu_s
-        cpu_s = time.process_time()
+        of_forks = resource.getrusage(resource.RUSAGE_CHILDREN)
+        cpu_s = time.process_time() + of_forks.ru_utime + of_forks.ru_stime
         pipe.send((kind, said, cpu_s - told_cpu_s))
         told_cpu_s = cpu_s
 
@@ -140,20 +139,9 @@ def _serve(pipe: Connection) -> None:
         except ConnectionError:
             raise
         except Exception as error:
-            answer(RAISED, _portable(error))
+            answer(RAISED, portable(error))
         else:
             answer(RETURNED, result)
-
-
-def _portable(error: Exception) -> Exception:
-    """The error, with where it was raised as a note: its traceback stays in this process."""
-    where = "".join(traceback.format_tb(error.__traceback__))
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:
-        error = RuntimeError(f"{type(error).__name__}: {error}")
-    error.add_note(f"in the process of the audits:\n{where}")
-    return error
 
 
 def _end_with(parent: int) -> None:

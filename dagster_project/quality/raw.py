@@ -86,12 +86,13 @@ def raw_audit(
     suites_folder: Path,
     targets: Iterable[Mapping[str, Any]] = (),
     engine: Mapping[str, str] | None = None,
+    processes: Literal[1, 2] = 1,
     progress: Callable[[str], None] = lambda line: None,
 ) -> AuditReport:
     """Audit what dbt is about to read: deliveries up to `as_of`, of snapshots only the newest, and the targets.
 
     `deliveries` are rows of the accounting (keys of ACCOUNTING_COLUMNS), `targets` have the keys of TARGET_COLUMNS.
-    An extract without a suite is a warning. `engine` configures the DuckDB connections, as their memory limit.
+    An extract without a suite is a warning. `engine` and `processes` are those of `audit`.
     """
     extracts = sorted(extracts, key=lambda extract: extract.name)
     suites = {f"{suites_folder.name}/{e.name}": e.view for e in extracts}
@@ -100,7 +101,7 @@ def raw_audit(
     with tempfile.TemporaryDirectory(prefix="keizoku-raw-") as folder:
         database = Path(folder) / "raw.duckdb"
         build_scratch(database, lake, extracts, as_of, deliveries, targets)
-        report = audit(database, suites_folder, tables=tables, engine=engine, progress=progress)
+        report = audit(database, suites_folder, tables=tables, engine=engine, processes=processes, progress=progress)
     return _with_warnings(report, sorted(set(suites) - set(present)))
 
 

@@ -15,7 +15,8 @@ import duckdb
 import pytest
 
 from dagster_project.quality.audit import audit
-from dagster_project.quality.process import AuditProcess, _portable
+from dagster_project.quality.forked import portable
+from dagster_project.quality.process import AuditProcess
 
 ROWS = {
     "type": "expect_table_row_count_to_be_between",
@@ -53,6 +54,28 @@ def test_the_report_is_the_one_that_is_made_here_and_its_progress_is_told(proces
     assert process.cpu_s() > 0
 
 
+def test_two_processes_report_what_one_does_and_share_its_memory(process, audited):
+    database, folder = audited
+    suite = json.loads((folder / "kpi_mrr.json").read_text())
+    limit = "(select value from duckdb_settings() where name = 'memory_limit')"
+    query = {"unexpected_rows_query": f"select 1 from {{batch}} where {limit} <> '47.6 MiB'"}
+    halved = {**ROWS, "type": "unexpected_rows_expectation", "kwargs": query, "meta": {"name": "halved"}}
+    names = [f"kpi_{number}" for number in range(8)]
+    with duckdb.connect(str(database)) as connection:
+        for size, name in enumerate(names, 2):
+            connection.execute(f"create table {name} as select range as mrr from range({size})")
+            (folder / f"{name}.json").write_text(json.dumps({**suite, "name": f"published/{name}"}))
+    told = []
+    assert process.run(audit, database, folder, processes=2, progress=told.append) == audit(database, folder)
+    largest_first = [*reversed(names), "kpi_mrr"]
+    expected = [f"auditing {name}: {9 - n} rows ({n + 1} of 9 tables)" for n, name in enumerate(largest_first)]
+    assert sorted(told) == sorted(expected)
+    for name in [*names, "kpi_mrr"]:
+        (folder / f"{name}.json").write_text(json.dumps({"name": f"published/{name}", "expectations": [halved]}))
+    given = {"engine": {"memory_limit": "100MB"}, "processes": 2, "progress": print}
+    assert process.run(audit, database, folder, **given).is_accepted
+
+
 def test_what_is_raised_there_is_raised_here(process, audited):
     with pytest.raises(FileNotFoundError):
         process.run(audit, audited[0].with_name("absent.duckdb"), audited[1], progress=print)
@@ -65,10 +88,10 @@ class Unportable(Exception):
 
 
 def test_an_error_that_cannot_be_handed_over_keeps_its_text_and_its_place():
-    found = _portable(next(raised(Unportable("no such suite", 1))))
+    found = portable(next(raised(Unportable("no such suite", 1))))
     assert (type(found), str(found)) == (RuntimeError, "Unportable: no such suite 1")
     assert "in raised" in found.__notes__[0]
-    assert str(_portable(next(raised(OSError(28, "No space left on device", "/data/x"))))).endswith("'/data/x'")
+    assert str(portable(next(raised(OSError(28, "No space left on device", "/data/x"))))).endswith("'/data/x'")
 
 
 def raised(error: Exception) -> Iterator[Exception]:
