@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,16 +72,19 @@ def publish(
     missing, names other bytes, is incomplete or did not pass; the pointer then stays where it is. Restartable: what a
     killed run leaves is a folder that nothing points to.
     """
-    audit = _passed_audit(candidate)
-    before = _fingerprints(candidate.database)
-    append_quality(candidate.database, audit["results"])
-    _require_unchanged(before, _fingerprints(candidate.database))
-    identity = _identity(candidate.database)
-    is_exported = _exported_sha256(candidate) == audit["audited_sha256"]
-    _export_parquet(settings, candidate, only=ADDED_TO if is_exported else None)
-    candidate.export_file.unlink(missing_ok=True)
-    if write_report is not None:
-        write_report(candidate.database, candidate.folder / "report")
+    with ThreadPoolExecutor(1) as beside:
+        counting = beside.submit(_fingerprints, candidate.database)
+        audit = _passed_audit(candidate)
+        before = counting.result()
+        append_quality(candidate.database, audit["results"])
+        counting = beside.submit(_fingerprints, candidate.database)
+        identity = _identity(candidate.database)
+        is_exported = _exported_sha256(candidate) == audit["audited_sha256"]
+        _export_parquet(settings, candidate, only=ADDED_TO if is_exported else None)
+        candidate.export_file.unlink(missing_ok=True)
+        if write_report is not None:
+            write_report(candidate.database, candidate.folder / "report")
+        _require_unchanged(before, counting.result())
     candidate.audit_file.unlink()
     manifest = {
         "release": identity,
