@@ -7,6 +7,7 @@ warehouse has one writer, and dbt keeps it open until `_released` lets it go.
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import os
 import re
@@ -235,6 +236,7 @@ def preload(manifest: Path) -> None:
     from dbt.adapters.duckdb.credentials import DuckDBCredentials
     from dbt.contracts.project import Configuration, PackageConfig, Project, ProjectFlags
 
+    inspect.stack()  # dbt asks from where it is called, and the first who asks looks through all modules
     for configuration in (Configuration, DuckDBCredentials, PackageConfig, Project, ProjectFlags):
         configuration.json_schema()  # half a second, in which nothing else could be done when it is validated by it
 
