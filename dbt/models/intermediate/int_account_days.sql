@@ -8,19 +8,34 @@
 {%- set since = first_recomputed_day(this) %}
 {%- endif %}
 -- depends_on: {{ ref("int_usage_days") }} {{ ref("int_session_days") }}
+{%- if since %}
+with recent as (
+    select account_id, user_id, activity_date
+    from {{ ref("int_user_days") }}
+    where activity_date >= {{ days_after(since, -30) }}
+),
+
+-- users who were away for longer than the longest window: the day on which they were seen last tells to which periods they are not
+-- new, and one before the fiscal year is as good as none
+came_back as (
+    select account_id, user_id from recent group by account_id, user_id having min(activity_date) >= {{ since }}
+),
+
+read_days as (
+    select account_id, user_id, activity_date from recent
+    union all
+    select d.account_id, d.user_id, max(d.activity_date)
+    from {{ ref("int_user_days") }} d
+    semi join came_back c on c.account_id = d.account_id and c.user_id = d.user_id
+    where d.activity_date < {{ days_after(since, -30) }} and d.activity_date >= {{ fiscal_start(since, 12) }}
+    group by d.account_id, d.user_id
+),
+{%- else %}
 with read_days as (
     select account_id, user_id, activity_date
     from {{ ref("int_user_days") }}
-    {%- if since %}
-    where activity_date >= {{ days_after(since, -30) }}
-    union all
-    -- of the days before, the last one of a user tells to which periods it is not new; one before the fiscal year is as good as none
-    select account_id, user_id, max(activity_date)
-    from {{ ref("int_user_days") }}
-    where activity_date < {{ days_after(since, -30) }} and activity_date >= {{ fiscal_start(since, 12) }}
-    group by account_id, user_id
-    {%- endif %}
 ),
+{%- endif %}
 
 user_days as (
     select account_id, user_id, activity_date,
