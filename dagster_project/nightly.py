@@ -341,7 +341,7 @@ def candidate_report(night: Night, progress: Progress = silent) -> AuditReport:
 
 
 def _audit_processes(night: Night) -> int:
-    return min(night.settings.threads or os.cpu_count(), 2)
+    return 2 if (night.settings.threads or os.cpu_count() or 1) > 1 else 1
 
 
 def publish(night: Night, progress: Progress = silent) -> release.Release:

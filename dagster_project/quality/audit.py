@@ -51,6 +51,7 @@ UNIQUE_TOGETHER = "expect_compound_columns_to_be_unique"
 RARELY_USED = ("altair", "scipy.stats")
 _LOADING = Lock()
 
+DEFAULT_MEMORY = "80%"  # DuckDB's limit where none is given
 WHOLE_TABLE = "all"  # the name of the one batch of a table
 
 README = "expectations/README.md"
@@ -98,7 +99,8 @@ def audit(
     `tables` maps suite names (`raw/crm/accounts`) to tables and says which suites to run; without it every suite
     of the folder runs on the table of its file's name. `expected_tables` must each exist and have a suite;
     without it (and without `tables`) these are all tables and views of the file. `engine` configures the DuckDB
-    connections, as their memory limit. With two `processes`, a fork of this one runs some of the suites: see `forked`.
+    connections, as their memory limit. With two `processes` a fork of this one runs some of the suites, each with half
+    of that limit; no other thread may compute then: see `forked`.
 
     A gate that refuses is a report, not an exception. Raises FileNotFoundError for a missing file and
     duckdb.Error for one that is no DuckDB file or is held by a writer.
@@ -113,6 +115,7 @@ def audit(
     largest_first = sorted(
         (s for s in suites if s.planned and _unusable(s, found) is None), key=lambda suite: -found[suite.table].rows
     )
+    processes = min(processes, max(len(largest_first), 1))
     outcomes = _evaluate(
         database,
         largest_first,
@@ -188,9 +191,9 @@ def _unusable(suite: Suite, found: Mapping[str, _Table]) -> str | None:
 
 def _divided(engine: dict[str, str], processes: int) -> dict[str, str]:
     """The configuration of each of several processes that share a memory limit."""
-    if processes == 1 or "memory_limit" not in engine:
+    if processes == 1:
         return engine
-    number, unit = re.fullmatch(r"([\d.]+)(.*)", engine["memory_limit"]).groups()
+    number, unit = re.fullmatch(r"([\d.]+)(.*)", engine.get("memory_limit", DEFAULT_MEMORY)).groups()
     return {**engine, "memory_limit": f"{float(number) / processes}{unit}"}
 
 
@@ -213,7 +216,7 @@ def _evaluate(
     def tell_number(number: str) -> None:
         tell(suites[int(number)], f"({int(number) + 1} of {len(suites)} tables)")
 
-    if processes == 1 or len(suites) == 1:
+    if processes == 1:
         return evaluate(range(len(suites)), tell_number)
     here, there = shared_with_fork(evaluate, len(suites), tell_number)
     return here | there
@@ -221,7 +224,7 @@ def _evaluate(
 
 @contextmanager
 def _source(gx: Any, database: Path, suites: Iterable[Suite], engine: dict[str, str]) -> Iterator[Any]:
-    """The tables of the suites as Great Expectations reads them; told at once: it writes them all down each time."""
+    """The tables of the suites, added at once: Great Expectations saves its whole configuration for each one added."""
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False, "metric_calculations": False}
     source = context.data_sources.add_sql(

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing import Pipe, get_context
 from multiprocessing.connection import Connection
+from threading import Thread
 from typing import Any
 
 Tell = Callable[[str], None]
@@ -48,6 +51,17 @@ def shared_with_fork(work: Callable[[Iterator[int], Tell], Any], count: int, tel
         return here, returned[0]
 
 
+def end_with(parent: int) -> None:
+    """Lets this process be told to end, within a second, when the one that started it is gone."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    Thread(target=watch, daemon=True).start()
+
+
 def portable(error: Exception) -> Exception:
     """The error as another process can read it, with where it was raised as a note: its traceback stays in this one."""
     where = "".join(traceback.format_tb(error.__traceback__))
@@ -79,7 +93,7 @@ def _taken_from(queue: int) -> Iterator[int]:
 @contextmanager
 def _fork(work: Callable, queue: int) -> Iterator[Connection]:
     here, there = Pipe(duplex=False)
-    process = get_context("fork").Process(target=_work_there, args=(work, queue, here, there), daemon=True)
+    process = get_context("fork").Process(target=_work_there, args=(work, queue, here, there, os.getpid()), daemon=True)
     with here:
         with there:
             process.start()
@@ -94,15 +108,20 @@ def _fork(work: Callable, queue: int) -> Iterator[Connection]:
             process.join()
 
 
-def _work_there(work: Callable, queue: int, here: Connection, there: Connection) -> None:
+def _work_there(work: Callable, queue: int, here: Connection, there: Connection, parent: int) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # what the parent does then would be an error of a query here
+    end_with(parent)
     here.close()  # so that a word to a process that is gone fails
     try:
-        said = RETURNED, work(_taken_from(queue), lambda line: there.send((TOLD, line)))
+        try:
+            said = RETURNED, work(_taken_from(queue), lambda line: there.send((TOLD, line)))
+        except ConnectionError:
+            raise
+        except Exception as error:
+            said = RAISED, portable(error)
+        there.send(said)
     except ConnectionError:
         return
-    except Exception as error:
-        said = RAISED, portable(error)
-    there.send(said)
 
 
 def _next_word(pipe: Connection) -> tuple[str, Any]:
@@ -110,6 +129,6 @@ def _next_word(pipe: Connection) -> tuple[str, Any]:
         return pipe.recv()
     except (EOFError, ConnectionError):
         raise ChildProcessError(
-            "one of the two processes of an audit ended in the middle of it, as where memory runs out; "
+            "one of the two processes of an audit ended before it answered, as where memory runs out; "
             "nothing was published; run again"
         ) from None

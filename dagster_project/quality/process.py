@@ -16,12 +16,12 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection, Pipe
-from threading import Lock, Thread
+from threading import Lock
 from typing import Any
 
 from dagster_project.interpreter import beside_duckdb
 from dagster_project.quality.audit import load_great_expectations
-from dagster_project.quality.forked import RAISED, RETURNED, TOLD, portable
+from dagster_project.quality.forked import RAISED, RETURNED, TOLD, end_with, portable
 from dagster_project.settings import PROJECT_ROOT
 
 
@@ -144,15 +144,9 @@ def _serve(pipe: Connection) -> None:
             answer(RETURNED, result)
 
 
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(1)
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # which closes files and removes temporary ones
-    Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    end_with(os.getppid())
     with suppress(SystemExit, EOFError, ConnectionError):
         _serve(Connection(int(sys.argv[1])))
     os._exit(0)  # at a usual end DuckDB would complain of what Great Expectations keeps of it

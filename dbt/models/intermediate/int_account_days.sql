@@ -15,8 +15,8 @@ with recent as (
     where activity_date >= {{ days_after(since, -30) }}
 ),
 
--- users who were away for longer than the longest window: the day on which they were seen last tells to which periods they are not
--- new, and one before the fiscal year is as good as none
+-- users who were away for longer than the longest window, or never seen: the day on which they were seen last tells to which periods
+-- they are not new, and one before the fiscal year is as good as none
 came_back as (
     select account_id, user_id from recent group by account_id, user_id having min(activity_date) >= {{ since }}
 ),

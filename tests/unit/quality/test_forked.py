@@ -67,7 +67,7 @@ def failing_in(role: str, parent: int):
 def test_an_error_of_either_is_raised_and_the_fork_is_gone(role):
     before = children()
     with pytest.raises(Failure, match=role) as raised:
-        shared_with_fork(failing_in(role, os.getpid()), 100, print)
+        shared_with_fork(failing_in(role, os.getpid()), COUNT, print)
     if role == "there":
         assert "in work" in raised.value.__notes__[0]
     assert children() == before
@@ -81,8 +81,10 @@ def test_a_fork_that_is_killed_is_told():
             time.sleep(0.01)
 
     before, parent = children(), os.getpid()
-    with pytest.raises(ChildProcessError, match=r"one of the two processes of an audit ended.*run again"):
-        shared_with_fork(killed_there, 20, print)
+    with pytest.raises(
+        ChildProcessError, match=r"one of the two processes of an audit ended before it answered.*run again"
+    ):
+        shared_with_fork(killed_there, COUNT, print)
     assert children() == before
 
 

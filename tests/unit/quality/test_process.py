@@ -135,6 +135,35 @@ def test_it_ends_with_the_process_that_asked_however_that_ends():
         time.sleep(0.1)
 
 
+def test_the_fork_of_an_audit_ends_with_it_however_that_ends(process, audited):
+    database, folder = audited
+    endless = (
+        "select 1 from {batch} where (select sum(a.range + b.range) from range(10000000) a, range(10000000) b) < 0"
+    )
+    query = {**ROWS, "type": "unexpected_rows_expectation", "kwargs": {"unexpected_rows_query": endless}}
+    for name in ("kpi_1", "kpi_2", "kpi_3"):
+        with duckdb.connect(str(database)) as connection:
+            connection.execute(f"create table {name} as select 1 as mrr")
+        document = {"name": f"published/{name}", "expectations": [{**query, "meta": {"name": "endless"}}]}
+        (folder / f"{name}.json").write_text(json.dumps(document))
+    forks = []
+
+    def killed_once_forked(_):
+        while not forks:
+            forks.extend(Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+        os.kill(pid, signal.SIGKILL)
+        process._process.wait()
+
+    process.start()
+    pid = process._process.pid
+    with pytest.raises(ChildProcessError):
+        process.run(audit, database, folder, processes=2, progress=killed_once_forked)
+    end = time.monotonic() + 60
+    while is_running(int(forks[0])):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
 def is_running(pid: int) -> bool:
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
