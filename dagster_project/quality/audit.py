@@ -115,14 +115,8 @@ def audit(
     largest_first = sorted(
         (s for s in suites if s.planned and _unusable(s, found) is None), key=lambda suite: -found[suite.table].rows
     )
-    processes = min(processes, max(len(largest_first), 1))
-    outcomes = _evaluate(
-        database,
-        largest_first,
-        _divided(dict(engine or {}), processes),
-        processes,
-        lambda suite, told: progress(f"auditing {suite.table}: {found[suite.table].rows:,} rows {told}"),
-    )
+    rows = [found[suite.table].rows for suite in largest_first]
+    outcomes = _evaluate(database, largest_first, rows, dict(engine or {}), processes, progress)
     for suite in suites:
         judgements += _judge_suite(suite, found, outcomes.get(suite.name, {}))
     after = sha256_of(database)
@@ -198,27 +192,33 @@ def _divided(engine: dict[str, str], processes: int) -> dict[str, str]:
 
 
 def _evaluate(
-    database: Path, suites: list[Suite], engine: dict[str, str], processes: int, tell: Callable[[Suite, str], None]
+    database: Path,
+    suites: list[Suite],
+    rows: list[int],
+    engine: dict[str, str],
+    processes: int,
+    progress: Callable[[str], None],
 ) -> dict[str, dict[int, _Outcome]]:
-    """Outcomes by suite name and position of the expectation in its file; a left-out result has no entry."""
+    """Outcomes by suite name and position of the expectation in its file; a left-out result has no entry. `rows` are
+    those of the suites' tables."""
     if not suites:
         return {}
     gx = load_great_expectations()
+    processes = min(processes, len(suites))
+    engine = _divided(engine, processes)
 
-    def evaluate(numbers: Iterable[int], tell_line: Callable[[str], None]) -> dict[str, dict[int, _Outcome]]:
+    def evaluate(numbers: Iterable[int], tell: Callable[[str], None]) -> dict[str, dict[int, _Outcome]]:
         outcomes = {}
         with _source(gx, database, suites, engine) as source:
             for number in numbers:
-                tell_line(str(number))
-                outcomes[suites[number].name] = _validate(gx, source, suites[number])
+                suite = suites[number]
+                tell(f"auditing {suite.table}: {rows[number]:,} rows ({number + 1} of {len(suites)} tables)")
+                outcomes[suite.name] = _validate(gx, source, suite)
         return outcomes
 
-    def tell_number(number: str) -> None:
-        tell(suites[int(number)], f"({int(number) + 1} of {len(suites)} tables)")
-
     if processes == 1:
-        return evaluate(range(len(suites)), tell_number)
-    here, there = shared_with_fork(evaluate, len(suites), tell_number)
+        return evaluate(range(len(suites)), progress)
+    here, there = shared_with_fork(evaluate, len(suites), progress)
     return here | there
 
 

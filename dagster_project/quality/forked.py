@@ -12,7 +12,7 @@ import signal
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import Pipe, get_context
 from multiprocessing.connection import Connection
 from threading import Thread
@@ -60,6 +60,16 @@ def end_with(parent: int) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
     Thread(target=watch, daemon=True).start()
+
+
+def answer_of(function: Callable[[], Any]) -> tuple[str, Any]:
+    """RETURNED or RAISED, and what another process can read of it. Raises ConnectionError where nobody is told."""
+    try:
+        return RETURNED, function()
+    except ConnectionError:
+        raise
+    except Exception as error:
+        return RAISED, portable(error)
 
 
 def portable(error: Exception) -> Exception:
@@ -112,16 +122,8 @@ def _work_there(work: Callable, queue: int, here: Connection, there: Connection,
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # what the parent does then would be an error of a query here
     end_with(parent)
     here.close()  # so that a word to a process that is gone fails
-    try:
-        try:
-            said = RETURNED, work(_taken_from(queue), lambda line: there.send((TOLD, line)))
-        except ConnectionError:
-            raise
-        except Exception as error:
-            said = RAISED, portable(error)
-        there.send(said)
-    except ConnectionError:
-        return
+    with suppress(ConnectionError):
+        there.send(answer_of(lambda: work(_taken_from(queue), lambda line: there.send((TOLD, line)))))
 
 
 def _next_word(pipe: Connection) -> tuple[str, Any]:

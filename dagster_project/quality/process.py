@@ -15,13 +15,14 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from multiprocessing.connection import Connection, Pipe
 from threading import Lock
 from typing import Any
 
 from dagster_project.interpreter import beside_duckdb
 from dagster_project.quality.audit import load_great_expectations
-from dagster_project.quality.forked import RAISED, RETURNED, TOLD, end_with, portable
+from dagster_project.quality.forked import RAISED, TOLD, answer_of, end_with
 from dagster_project.settings import PROJECT_ROOT
 
 
@@ -133,15 +134,10 @@ def _serve(pipe: Connection) -> None:
 
     while True:
         function, given, named = pipe.recv()
-        try:
-            with beside_duckdb():
-                result = function(*given, progress=lambda line: answer(TOLD, line), **named)
-        except ConnectionError:
-            raise
-        except Exception as error:
-            answer(RAISED, portable(error))
-        else:
-            answer(RETURNED, result)
+        run = partial(function, *given, progress=lambda line: answer(TOLD, line), **named)
+        with beside_duckdb():
+            answered = answer_of(run)
+        answer(*answered)
 
 
 if __name__ == "__main__":
