@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -341,7 +340,7 @@ def candidate_report(night: Night, progress: Progress = silent) -> AuditReport:
 
 
 def _audit_processes(night: Night) -> int:
-    return 2 if (night.settings.threads or os.cpu_count() or 1) > 1 else 1
+    return min(night.settings.processors, 2)
 
 
 def publish(night: Night, progress: Progress = silent) -> release.Release:

@@ -7,6 +7,7 @@ what the numbers mean. The latter are dbt vars with their defaults in `dbt/dbt_p
 
 from __future__ import annotations
 
+import os
 import re
 import zoneinfo
 from pathlib import Path
@@ -92,6 +93,11 @@ class Settings(BaseSettings):
     @property
     def published(self) -> Path:
         return self.home / "published"
+
+    @property
+    def processors(self) -> int:
+        """Threads that DuckDB may use: as given, else one for each core."""
+        return self.threads or os.cpu_count() or 1
 
     @property
     def engine(self) -> dict[str, str]:

@@ -88,7 +88,7 @@ def build(
         "lake": str(settings.lake),
         "warehouse": str(settings.warehouse),
         "subscriptions_in_place_changes": in_place_changes,
-        "threads": settings.threads or os.cpu_count(),
+        "threads": settings.processors,
         "memory_limit": settings.memory_limit or "80%",
         **_targets_variable(settings),
     }

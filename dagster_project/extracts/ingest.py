@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -189,7 +188,7 @@ class _Job:
         Deliveries that are compared with the one before are read one after the other; several of the others at a time.
         """
         total = len(deliveries)
-        threads = self.settings.threads or os.cpu_count()
+        threads = self.settings.processors
         with ThreadPoolExecutor(threads) as pool:
             position = 0
             for extract, group in groupby(deliveries, key=lambda one: one.extract):
