@@ -62,7 +62,9 @@ def benchmark(parameters: Parameters, work: Path, say: Say) -> dict[str, Any]:
         raise CannotRun(f"{parameters.repeats} repeats: the generator writes {LAST_NIGHT} nights after the last day")
     input_folder = work / f"scale-{parameters.scale:g}-months-{parameters.months}-{parameters.format}"
     company = Company(input_folder, parameters.scale, parameters.months, parameters.format, parameters.tools)
-    company.require_space(releases=1 + (len(parameters.cases) - 1) * parameters.repeats)
+    builds = parameters.repeats if "full" in parameters.cases else 1
+    later = len(set(parameters.cases) - {"full"}) * parameters.repeats
+    company.require_space(builds, releases=builds + later)
     say(f"generating scale {parameters.scale:g}, {parameters.months} months, {parameters.format}")
     company.generate()
     with TemporaryDirectory(prefix="run-", dir=work) as folder:

@@ -73,11 +73,11 @@ class Company:
         after = FIRST_DAY.year * 12 + self.months
         return dt.date(after // 12, after % 12 + 1, 1) - dt.timedelta(days=1)
 
-    def require_space(self, releases: int) -> None:
+    def require_space(self, builds: int, releases: int) -> None:
         """Raises CannotRun where the disk has no room for the extracts and both contenders' output."""
         self.folder.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(self.folder).free
-        needed = bytes_needed(self.scale, self.months, self.format, releases)
+        needed = bytes_needed(self.scale, self.months, self.format, builds, releases)
         if self._is_generated():
             needed -= landing_bytes(self.scale, self.months, self.format)
         if free < needed:
@@ -129,9 +129,9 @@ def landing_bytes(scale: float, months: int, format: str) -> float:
     return _events(scale, months) * LANDING_BYTES[format]
 
 
-def bytes_needed(scale: float, months: int, format: str, releases: int) -> float:
-    """About the disk that extracts and both contenders take, with so many releases."""
-    built = _events(scale, months) * (BUILT_BYTES + RELEASE_BYTES * releases) * SPARE
+def bytes_needed(scale: float, months: int, format: str, builds: int, releases: int) -> float:
+    """About the disk that extracts and both contenders take, with so many full builds and releases of them."""
+    built = _events(scale, months) * (BUILT_BYTES * builds + RELEASE_BYTES * releases) * SPARE
     return landing_bytes(scale, months, format) + built + 2e8
 
 

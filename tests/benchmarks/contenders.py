@@ -5,11 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
-import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +63,7 @@ class Reference:
     name = "reference"
 
     def start_anew(self) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
+        _set_aside(self.folder)
 
     def run(self, case: str, as_of: dt.date) -> Run:
         load = os.getloadavg()[0]
@@ -90,7 +89,7 @@ class Keizoku:
 
     def start_anew(self) -> None:
         """An empty home that reads the extracts where they are."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        _set_aside(self.folder)
         self.folder.mkdir(parents=True)
         (self.folder / "landing").symlink_to(self.company.landing.resolve())
 
@@ -115,6 +114,14 @@ class Keizoku:
             own["KEIZOKU_MEMORY_LIMIT"] = self.memory_limit
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("KEIZOKU_")}
         return {**inherited, **own}
+
+
+def _set_aside(folder: Path) -> None:
+    """Give a folder another name, until all that was measured is removed: where ext4 keeps no journal, it looks for
+    minutes at every inode that was freed whenever it makes a file, which cost the next build of thousands 3 of 22 s."""
+    if folder.exists():
+        names = (folder.with_name(f"{folder.name}-{number}") for number in count(1))
+        folder.rename(next(name for name in names if not name.exists()))
 
 
 def stages_of_timings(timings: dict[str, Any], cost: Cost) -> tuple[Stage, ...]:

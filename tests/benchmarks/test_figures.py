@@ -195,14 +195,15 @@ def test_a_full_disk_is_told_before_anything_is_generated(tmp_path, monkeypatch)
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**12, 10**12, 10**9))
     with pytest.raises(CannotRun, match=r"found 1\.0 GB of free disk; scale 10 .* set BENCH_HOME"):
-        company.require_space(releases=3)
+        company.require_space(builds=1, releases=3)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**12, 0, 10**12))
-    company.require_space(releases=3)
+    company.require_space(builds=1, releases=3)
 
 
 def test_more_data_needs_more_disk():
-    assert bytes_needed(1, 36, "parquet", 1) < bytes_needed(1, 36, "parquet", 9) < bytes_needed(10, 36, "parquet", 1)
-    assert bytes_needed(10, 12, "csv", 1) < bytes_needed(10, 36, "csv", 1)
+    one, nine = bytes_needed(1, 36, "parquet", 1, 1), bytes_needed(1, 36, "parquet", 1, 9)
+    assert one < nine < bytes_needed(1, 36, "parquet", 3, 9) < bytes_needed(10, 36, "parquet", 1, 1)
+    assert bytes_needed(10, 12, "csv", 1, 1) < bytes_needed(10, 36, "csv", 1, 1)
 
 
 def test_the_last_day_closes_the_months(tmp_path):
