@@ -364,7 +364,9 @@ def scratch(settings: Settings, delivery: Delivery) -> Iterator[Path]:
         work.rmdir()
 
 
-def write_accepted(con: duckdb.DuckDBPyConnection, task: Task, path: Path, delivery: int = 0) -> None:
+def write_accepted(
+    con: duckdb.DuckDBPyConnection, task: Task, path: Path, delivery: int = 0, typed: str = "typed"
+) -> None:
     """The rows of `typed` that stay of the task's delivery, number `delivery` there, as a file of the lake."""
     contract, files, names = task.contract, task.delivery.files, []
     for name in contract.schema_types:
@@ -376,7 +378,7 @@ def write_accepted(con: duckdb.DuckDBPyConnection, task: Task, path: Path, deliv
         # The lake holds the first day not covered, whatever the extract says.
         shifted = contract.inclusive_end_dates and name == "end_date"
         names.append(f"{quoted} + 1 as {quoted}" if shifted else quoted)
-    kept = f"select {', '.join(names)} from typed where not _bad and _delivery = {delivery}"
+    kept = f"select {', '.join(names)} from {typed} where not _bad and _delivery = {delivery}"
     con.execute(f"copy ({kept}) to {literal(str(path))} ({lake.PARQUET})")
 
 

@@ -111,7 +111,7 @@ def read_records(settings: Settings, contracts: dict[str, Contract]) -> dict[tup
             try:
                 stat = os.stat(path)
                 record = _record(path, stat.st_ino, stat.st_mtime_ns, stat.st_size)
-            except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
+            except (FileNotFoundError, NotADirectoryError, ValueError):
                 continue
             records[record.extract, record.extract_date] = record
     return records

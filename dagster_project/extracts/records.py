@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
+
+from pydantic import TypeAdapter
 
 Status = Literal[
     "accepted", "zero_bytes", "header_only", "explicitly_empty", "missing", "refused", "withdrawn"
@@ -102,21 +103,15 @@ class DeliveryRecord:
         return self.refusal is None and not self.is_withdrawn
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), default=dt.date.isoformat, ensure_ascii=False, indent=1)
+        return _RECORD.dump_json(self, indent=1).decode()
 
     @classmethod
     def from_json(cls, text: str) -> DeliveryRecord:
-        """Raises ValueError, KeyError or TypeError for a text that is no record."""
-        raw = json.loads(text)
-        day = dt.date.fromisoformat(raw.pop("extract_date"))
-        rows = tuple(
-            AccountingRow(**{**row, "extract_date": dt.date.fromisoformat(row["extract_date"])})
-            for row in raw.pop("rows")
-        )
-        files = tuple(FileIdentity(**one) for one in raw.pop("files"))
-        findings = tuple(Finding(**one) for one in raw.pop("findings"))
-        days = tuple((dt.date.fromisoformat(one), count) for one, count in raw.pop("days"))
-        return cls(extract_date=day, rows=rows, files=files, findings=findings, days=days, **raw)
+        """Raises ValueError for a text that is no record."""
+        return _RECORD.validate_json(text)
+
+
+_RECORD = TypeAdapter(DeliveryRecord)
 
 
 @dataclass(frozen=True)

@@ -138,14 +138,21 @@ def view_together(
 ) -> None:
     """Make `typed` of rows read together; by `_position` the names of the files and, where rows have no number, the
     rowid of the first one."""
-    columns = ", ".join(identifier(column.name) for column in contract.columns)
     files = ", ".join(literal(name) for name in names)
-    con.execute(
-        f"""create or replace temp view typed as select {columns}, _extra, ([{files}])[_position] as _file,
-                coalesce(_row, rowid - ({list(first_rows)}::bigint[])[_position] + 2) as _row, _bad, _delivery,
-                _fingerprint, rowid as _place
-            from typed_rows where _wanted"""
-    )
+    select = _together(contract, f"([{files}])[_position]", f"({list(first_rows)}::bigint[])[_position]")
+    con.execute(f"create or replace temp view typed as {select}")
+
+
+def of_file(contract: Contract, name: str, first_row: int) -> str:
+    """SQL of what `typed` holds of a delivery of one file among those read together, by a plan of half the cost: who
+    asks for it names the delivery."""
+    return f"({_together(contract, literal(name), str(first_row))})"
+
+
+def _together(contract: Contract, file: str, first_row: str) -> str:
+    columns = ", ".join(identifier(column.name) for column in contract.columns)
+    return f"""select {columns}, _extra, {file} as _file, coalesce(_row, rowid - {first_row} + 2) as _row, _bad,
+        _delivery, _fingerprint, rowid as _place from typed_rows where _wanted"""
 
 
 def _fill(

@@ -64,11 +64,10 @@ def read_together(
     with scratch(settings, tasks[0].delivery) as work:
         opened = _opened(con, tasks, work)
         try:
-            if not opened or not _typed(con, contract, opened, tasks):
-                return {}
+            first_rows = _typed(con, contract, opened, tasks) if opened else None
         except (duckdb.Error, DeliveryRefused):  # read one by one, it is told which file and why
             return {}
-        return _accepted(con, settings, tasks, opened)
+        return _accepted(con, settings, tasks, opened, first_rows) if first_rows else {}
 
 
 def _weight(path: Path) -> int:
@@ -114,8 +113,9 @@ def _open(con: duckdb.DuckDBPyConnection, path: Path, contract: Contract, task: 
 
 def _typed(
     con: duckdb.DuckDBPyConnection, contract: Contract, opened: Sequence[_Opened], tasks: Sequence[Task]
-) -> bool:
-    """Make `typed` of all files; False where a text file has other records than lines."""
+) -> list[int] | None:
+    """Make `typed` of all files, and tell the rowid of the first row of each; None where a text file has other records
+    than lines."""
     alike: dict[tuple, list[_Opened]] = defaultdict(list)
     for one in opened:
         alike[one.source.columns, one.source.types, one.delimiter, one.may_break_lines].append(one)
@@ -136,10 +136,10 @@ def _typed(
     for place, one in enumerate(opened, 1):
         first, span, count = records.get(place, (0, 0, 0))
         if one.records is not None and not span == count == one.records:
-            return False
+            return None
         first_rows.append(first)
     rows.view_together(con, contract, [one.source.name for one in opened], first_rows)
-    return True
+    return first_rows
 
 
 def _position(opened: Sequence[_Opened]) -> str:
@@ -165,7 +165,11 @@ def _text(group: Sequence[_Opened], position: str) -> str:
 
 
 def _accepted(
-    con: duckdb.DuckDBPyConnection, settings: Settings, tasks: Sequence[Task], opened: Sequence[_Opened]
+    con: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    tasks: Sequence[Task],
+    opened: Sequence[_Opened],
+    first_rows: Sequence[int],
 ) -> dict[int, DeliveryRecord]:
     contract = tasks[0].contract
     counted, days, dropped = defaultdict(dict), defaultdict(list), defaultdict(list)
@@ -175,8 +179,9 @@ def _accepted(
         days[task].append((day, count))
     for one in keys.drop_repeated_keys(con, contract):
         dropped[one.delivery].append(one)
-    sources = defaultdict(list)
-    for one in opened:
+    sources, typed = defaultdict(list), {}
+    for one, first_row in zip(opened, first_rows, strict=True):
+        typed[one.task] = "typed" if sources[one.task] else rows.of_file(contract, one.source.name, first_row)
         sources[one.task].append(one.source)
     records = {}
     for index, found in sources.items():
@@ -190,7 +195,7 @@ def _accepted(
             continue
         target = lake.partition(settings.lake, task.delivery.extract, task.delivery.extract_date)
         written = lake.fresh(target)
-        write_accepted(con, task, written / lake.PART, index)
+        write_accepted(con, task, written / lake.PART, index, typed[index])
         lake.write_record(written, record)
         lake.remove(lake.partition(settings.quarantine, task.delivery.extract, task.delivery.extract_date))
         lake.swap_in(written, target)
