@@ -24,7 +24,7 @@ ONBOARDING_STEPS = ("account_created", "kickoff_call", "sso_setup", "data_import
 BUSINESS_SETTINGS = {"onboarding": {"steps": list(ONBOARDING_STEPS), "require": "all", "within_days": 90}}
 
 # Bytes on disk per event, measured with 36 months: the generated files (small extracts included), then what stands
-# beside them while both contenders run: lake, warehouse and reference, and one release per published night.
+# beside them: lake, warehouse and reference of each full build, and one release per published night.
 LANDING_BYTES = {"parquet": 31, "csv": 125, "csv.gz": 48}
 BUILT_BYTES, RELEASE_BYTES = 60, 13
 SPARE = 1.5  # for what DuckDB spills
