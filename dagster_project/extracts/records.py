@@ -108,7 +108,10 @@ class DeliveryRecord:
     @classmethod
     def from_json(cls, text: str) -> DeliveryRecord:
         """Raises ValueError for a text that is no record."""
-        return _RECORD.validate_json(text)
+        try:
+            return _RECORD.validate_json(text, strict=True, extra="forbid")
+        except UnbalancedRows as error:
+            raise ValueError(str(error)) from error
 
 
 _RECORD = TypeAdapter(DeliveryRecord)

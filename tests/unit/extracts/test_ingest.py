@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import shutil
+from dataclasses import replace
 from decimal import Decimal
 
 import duckdb
@@ -421,6 +422,26 @@ def test_the_same_bytes_again_do_nothing_and_report_the_same(company):
     assert (first.read, second.read, told) == (3, 0, ["no new deliveries"])
     assert (second.deliveries, second.findings, second.refusals) == (first.deliveries, first.findings, first.refusals)
     assert {path: path.stat().st_ino for path in state(company)} == inodes
+
+
+@pytest.mark.parametrize(
+    ("found", "instead"),
+    [
+        ('"accepted_rows":2', '"accepted_rows":1'),
+        ('"delivered_rows":2', '"delivered_rows":"2"'),
+        ('"extract":"crm/subscriptions"', '"extract":"crm/subscriptions","of":"elsewhere"'),
+        ('"refusal":null,', '"refusal":'),
+    ],
+)
+def test_a_record_that_was_tampered_with_is_made_again(company, found, instead):
+    report = company.ingest()
+    record = company.home / "lake" / "crm" / "subscriptions" / f"extract_date={DAY}" / lake.RECORD
+    whole = record.read_text()
+    compact = "".join(line.strip() for line in whole.splitlines()).replace('": ', '":')
+    assert found in compact
+    record.write_text(compact.replace(found, instead, 1))
+    again = company.ingest()
+    assert again.read == 1 and replace(again, read=report.read) == report and record.read_text() == whole
 
 
 def test_a_touched_file_with_the_same_bytes_is_not_read_again(company):
