@@ -144,8 +144,8 @@ def view_together(
 
 
 def of_file(contract: Contract, name: str, first_row: int) -> str:
-    """SQL of what `typed` holds of a delivery of one file among those read together, by a plan of half the cost: who
-    asks for it names the delivery."""
+    """SQL of what `typed` holds of a delivery of one file among those read together, with constants for what the view
+    looks up in lists of all files: who asks for it names the delivery."""
     return f"({_together(contract, literal(name), str(first_row))})"
 
 

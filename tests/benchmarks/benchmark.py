@@ -71,7 +71,7 @@ def benchmark(parameters: Parameters, work: Path, say: Say) -> dict[str, Any]:
         reference = Reference(company, Path(folder) / "reference")
         keizoku = Keizoku(company, Path(folder) / "keizoku", parameters.memory_limit)
         session = _Session(company, reference, keizoku, parameters.repeats, say)
-        session.full(parameters.repeats if "full" in parameters.cases else 1)
+        session.full(builds)
         if "night" in parameters.cases:
             session.nights()
         if "nothing_new" in parameters.cases:

@@ -427,19 +427,18 @@ def test_the_same_bytes_again_do_nothing_and_report_the_same(company):
 @pytest.mark.parametrize(
     ("found", "instead"),
     [
-        ('"accepted_rows":2', '"accepted_rows":1'),
-        ('"delivered_rows":2', '"delivered_rows":"2"'),
-        ('"extract":"crm/subscriptions"', '"extract":"crm/subscriptions","of":"elsewhere"'),
-        ('"refusal":null,', '"refusal":'),
+        ('"accepted_rows": 2', '"accepted_rows": 1'),
+        ('"delivered_rows": 2', '"delivered_rows": "2"'),
+        ('"extract": "crm/subscriptions"', '"extract": "crm/subscriptions", "of": "elsewhere"'),
+        ('"refusal": null,', '"refusal": '),
     ],
 )
 def test_a_record_that_was_tampered_with_is_made_again(company, found, instead):
     report = company.ingest()
     record = company.home / "lake" / "crm" / "subscriptions" / f"extract_date={DAY}" / lake.RECORD
     whole = record.read_text()
-    compact = "".join(line.strip() for line in whole.splitlines()).replace('": ', '":')
-    assert found in compact
-    record.write_text(compact.replace(found, instead, 1))
+    assert found in whole
+    record.write_text(whole.replace(found, instead, 1))
     again = company.ingest()
     assert again.read == 1 and replace(again, read=report.read) == report and record.read_text() == whole
 
