@@ -71,6 +71,9 @@ def test_the_newest_delivery_of_an_event_counts(seed: int, delays: list[int], kn
         "batch_last_day": f"date '{DAYS[-1]}'",
         "batch_main_deliveries": list_of_dates([main.get(day) for day in DAYS]),
     }
+    delays = {(main[day] - day).days for day in main}
+    if len(delays) == 1:
+        variables["batch_main_delay"] = delays.pop()
     if knows_of_early_ones:
         variables["batch_has_early_events"] = has_early_events(rows, main)
     project = unusual_project()

@@ -7,8 +7,10 @@
     cast(getvariable('batch_main_deliveries') as date[])[{{ days_between("cast(getvariable('batch_first_day') as date)", day) }} + 1]
 {%- endmacro %}
 
+{# Where the main deliveries of all dates of the batch are as many days after them, as is usual, no list is looked into for every event. #}
 {% macro is_main_delivery(day, extract_date) -%}
-    coalesce({{ main_delivery(day) }} = {{ extract_date }}, false)
+    case when getvariable('batch_main_delay') is null then coalesce({{ main_delivery(day) }} = {{ extract_date }}, false)
+        else {{ days_between(day, extract_date) }} = getvariable('batch_main_delay') end
 {%- endmacro %}
 
 {# Whether the batch may hold an event delivered before the main delivery of its date: a constant, as below. #}
@@ -81,13 +83,16 @@
             select event_date, " ~ first_by("extract_date", {"events": "-events", "day": "extract_date"}) ~ " as extract_date
             from " ~ ref("stg_usage__event_days") ~ " group by event_date
         ), dates as (
-            select b.first_day, list(m.extract_date order by d.day) as main_deliveries
+            select b.first_day, list(m.extract_date order by d.day) as main_deliveries,
+                case when count(distinct " ~ days_between("d.day", "m.extract_date") ~ ") = 1
+                    then any_value(" ~ days_between("d.day", "m.extract_date") ~ ") end as main_delay
             from batches b
             cross join lateral (select cast(unnest(generate_series(b.first_day, b.last_day, interval 1 day)) as date) as day) d
             left join main m on m.event_date = d.day
             group by b.first_day
         )
         select b.first_day, b.last_day, b.events, cast(any_value(d.main_deliveries) as varchar) as main_deliveries,
+            any_value(d.main_delay) as main_delay,
             string_agg(distinct cast(i.extract_date as varchar), ' ') as deliveries,
             coalesce(bool_or(i.extract_date < m.extract_date), false) as has_early_events
         from batches b
@@ -106,6 +111,7 @@
                 "batch_files": files,
                 "batch_columns_with_nulls": columns_with_nulls(files),
                 "batch_main_deliveries": "cast('" ~ b.main_deliveries ~ "' as date[])",
+                "batch_main_delay": "null" if b.main_delay is none else b.main_delay,
                 "batch_has_early_events": b.has_early_events | string}}) -%}
     {%- endfor -%}
     {{ return(batches) }}
@@ -135,12 +141,18 @@
     {{ return(batches) }}
 {%- endmacro %}
 
+{# Around a statement that asks for the columns alone: to tell them, DuckDB would look for the files of all deliveries. #}
+{% macro as_batch_of_nothing() %}set variable batch_files = [{{ file_of_no_delivery("usage", "events") }}]{% endmacro %}
+{% macro after_batch_of_nothing() %}reset variable batch_files{% endmacro %}
+
 {# A table made of batches; the config `batches` names the macro that lists those to compute. Its rows of other batches stay, unless they are
    outdated (`kept_table`). #}
 {% materialization in_batches, adapter="duckdb" %}
     {{ run_hooks(pre_hooks) }}
     {%- if not kept_table() -%}
+        {%- do run_query(as_batch_of_nothing()) -%}
         {%- call statement("create") %}{{ create_table_as(false, this, "select * from (" ~ sql ~ ") as computed limit 0") }}{% endcall -%}
+        {%- do run_query(after_batch_of_nothing()) -%}
     {%- endif -%}
     {%- set batches = context[config.get("batches")]() -%}
     {%- for batch in batches -%}

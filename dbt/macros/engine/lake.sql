@@ -13,12 +13,22 @@
     {%- endif -%}
 {%- endmacro %}
 
-{# The files of one delivery, or of all of them, as a pattern. The delivery of year 9999 is there always, and empty: it comes last,
-   as DuckDB takes all files to be of the first one's size when it decides which side of a join it keeps in memory. #}
-{% macro files_of(system, extract, delivery="*") -%}
-    '{{ var("lake", "lake") | replace("'", "''") }}/{{ system }}/{{ extract }}/{{ delivery if delivery == "*" else "extract_date=" ~ delivery }}/*.parquet'
+{# All files, as a pattern. The delivery of year 9999 is there always, and empty: it comes last, as DuckDB takes all files to be of the first
+   one's size when it decides which side of a join it keeps in memory. #}
+{% macro files_of(system, extract) -%}
+    {{ place_in_lake(system, extract, "*/*.parquet") }}
 {%- endmacro %}
 
+{% macro file_of_no_delivery(system, extract) -%}
+    {{ place_in_lake(system, extract, "extract_date=9999-12-31/empty.parquet") }}
+{%- endmacro %}
+
+{# By name: looking through a folder takes longer than its file takes to open. #}
 {% macro files_of_deliveries(system, extract, deliveries) -%}
-    {%- for delivery in deliveries + ["9999-12-31"] %}{{ files_of(system, extract, delivery) }}{{ ", " if not loop.last }}{% endfor -%}
+    {%- for delivery in deliveries %}{{ place_in_lake(system, extract, "extract_date=" ~ delivery ~ "/part-0.parquet") }}, {% endfor -%}
+    {{ file_of_no_delivery(system, extract) }}
+{%- endmacro %}
+
+{% macro place_in_lake(system, extract, place) -%}
+    '{{ var("lake", "lake") | replace("'", "''") }}/{{ system }}/{{ extract }}/{{ place }}'
 {%- endmacro %}

@@ -1,3 +1,4 @@
+{{ config(pre_hook="{{ as_batch_of_nothing() }}", post_hook="{{ after_batch_of_nothing() }}") }}
 {%- set told = "account_id, subscription_id, user_id, event_name, session_id, duration_seconds, occurred_at, event_date" %}
 -- Rows of the lake that another one of the same event replaces. Within a delivery a key stands once: ingest saw to it. So only what reaches
 -- a date by another delivery than the main one of that date, a few late and repeated events, can meet a row of the same key.
