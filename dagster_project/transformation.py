@@ -23,6 +23,7 @@ from typing import Any
 
 import duckdb
 
+from dagster_project.compiled_jinja import compiled_by, compiled_for, read_compiled, write_compiled
 from dagster_project.interpreter import beside_duckdb
 from dagster_project.settings import DBT_PROJECT, BusinessSettings, QualityGateRefused, Settings
 from dagster_project.targets import load_targets, write_targets
@@ -207,7 +208,8 @@ def run_dbt(
     with _ONE_AT_A_TIME, beside_duckdb():
         runner, _ = load_dbt()
         parsed = (_preloaded.pop(manifest, None) or _read_manifest(manifest)) if manifest else None
-        with _released(), _only_heard():
+        compiled = read_compiled(_compiled(manifest)) if manifest else {}
+        with _released(), _only_heard(), compiled_by(compiled):
             outcome = runner(manifest=parsed, callbacks=[_progress_of(progress)]).invoke([str(a) for a in arguments])
             if outcome.success:
                 _checkpoint()
@@ -248,8 +250,16 @@ def _read_manifest(manifest: Path) -> Any:
     return parsed
 
 
+def _compile(parsed: Path, compiled: Path) -> None:
+    _, reader = load_dbt()
+    manifest = reader.from_msgpack(parsed.read_bytes())
+    sources = {macro.macro_sql for macro in manifest.macros.values()}
+    write_compiled(compiled, sources | {node.raw_code for node in manifest.nodes.values()})
+
+
 def prepared_manifest(settings: Settings) -> Path:
-    """dbt's manifest of the project as its files are now; parses it where anything changed since the last time.
+    """dbt's manifest of the project as its files are now; parses and compiles it where anything changed since the last
+    time.
 
     One serves all homes of a checkout; where the checkout is read-only, each home has its own. It is named by the
     content of the project and its place, which it mentions, and moved into place, so that processes that prepare it at
@@ -259,13 +269,16 @@ def prepared_manifest(settings: Settings) -> Path:
     place = hashlib.sha256(str(DBT_PROJECT).encode()).hexdigest()[:8]
     manifest = _manifests(settings) / f"{_project_hash()}-{place}.json"
     with _ONE_AT_A_TIME:
-        if not (manifest.is_file() and _parsed(manifest).is_file()):
+        prepared = {manifest, _parsed(manifest), _compiled(manifest)}
+        if not all(path.is_file() for path in prepared):
             manifest.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=manifest.parent) as folder:
                 run_dbt("parse", Path(folder), {})
+                _compile(Path(folder) / "partial_parse.msgpack", Path(folder) / "compiled")
+                os.replace(Path(folder) / "compiled", _compiled(manifest))
                 os.replace(Path(folder) / "partial_parse.msgpack", _parsed(manifest))
                 os.replace(Path(folder) / "manifest.json", manifest)
-            for outdated in set(manifest.parent.glob("*.*")) - {manifest, _parsed(manifest)}:
+            for outdated in set(manifest.parent.glob("*.*")) - prepared:
                 outdated.unlink(missing_ok=True)
     return manifest
 
@@ -279,6 +292,11 @@ def _manifests(settings: Settings) -> Path:
 def _parsed(manifest: Path) -> Path:
     """The same manifest in the form that dbt itself reads."""
     return manifest.with_suffix(".msgpack")
+
+
+def _compiled(manifest: Path) -> Path:
+    """The code of all its macros and models."""
+    return manifest.with_name(compiled_for(manifest.stem))
 
 
 def _project_hash() -> str:

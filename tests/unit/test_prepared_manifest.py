@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dagster_project import transformation
+from dagster_project import compiled_jinja, transformation
 from dagster_project.settings import DBT_PROJECT, Settings
 
 
@@ -24,8 +24,12 @@ def parsed(monkeypatch, tmp_path) -> list[Path]:
         for name in ("manifest.json", "partial_parse.msgpack"):
             (target / name).write_text(command)
 
+    def compile_(parsed: Path, compiled: Path) -> None:
+        compiled.write_text(parsed.read_text())
+
     monkeypatch.setattr(transformation, "DBT_PROJECT", project)
     monkeypatch.setattr(transformation, "run_dbt", parse)
+    monkeypatch.setattr(transformation, "_compile", compile_)
     return folders
 
 
@@ -60,6 +64,19 @@ def test_another_version_of_an_engine_builds_anew(parsed, tmp_path, monkeypatch,
     known = transformation.version
     monkeypatch.setattr(transformation, "version", lambda name: "99" if name == upgraded else known(name))
     assert prepare(tmp_path, "a").stem.split("-")[0] != before.stem.split("-")[0]
+
+
+@pytest.mark.parametrize("compiler", ["python", "jinja"])
+def test_another_version_of_what_compiles_them_compiles_again_but_builds_the_same(
+    parsed, tmp_path, monkeypatch, compiler
+):
+    before = prepare(tmp_path, "a")
+    if compiler == "python":
+        monkeypatch.setattr(compiled_jinja, "PYTHON", "cpython-99")
+    else:
+        monkeypatch.setattr(compiled_jinja, "version", lambda name: "99")
+    assert (prepare(tmp_path, "a"), len(parsed)) == (before, 2)
+    assert len(list(before.parent.iterdir())) == 3
 
 
 def test_a_read_only_checkout_leaves_it_to_the_homes(parsed, tmp_path, monkeypatch):
