@@ -1,6 +1,6 @@
 """dbt's Jinja, compiled once for all nights: by itself dbt compiles whatever it uses anew in every process.
 
-Knows which class of dbt compiles, and nothing of what the templates say.
+Knows which class of dbt's compiles templates, and nothing of what they say.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ PYTHON = sys.implementation.cache_tag
 
 
 def compiled_for(name: str) -> str:
-    """The name of a file of code, which serves one version of Python and one of Jinja."""
-    return f"{name}.{PYTHON}.jinja-{version('jinja2')}"
+    """The name of a file of code, which serves one version of Python, of Jinja and of dbt's extensions to it."""
+    return f"{name}.{PYTHON}.jinja2-{version('jinja2')}.dbt-common-{version('dbt-common')}"
 
 
 def write_compiled(path: Path, sources: Iterable[str]) -> None:
@@ -37,8 +37,11 @@ def write_compiled(path: Path, sources: Iterable[str]) -> None:
 
 
 def read_compiled(path: Path) -> dict[str, CodeType]:
-    """Code by source, as `write_compiled` left it."""
-    return marshal.loads(path.read_bytes())
+    """Code by source, as `write_compiled` left it; none where the file is gone or broken: dbt can do without."""
+    try:
+        return marshal.loads(path.read_bytes())
+    except (OSError, EOFError, ValueError, TypeError):
+        return {}
 
 
 @contextmanager

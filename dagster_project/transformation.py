@@ -278,8 +278,9 @@ def prepared_manifest(settings: Settings) -> Path:
                 os.replace(Path(folder) / "compiled", _compiled(manifest))
                 os.replace(Path(folder) / "partial_parse.msgpack", _parsed(manifest))
                 os.replace(Path(folder) / "manifest.json", manifest)
-            for outdated in set(manifest.parent.glob("*.*")) - prepared:
-                outdated.unlink(missing_ok=True)
+            for path in manifest.parent.glob("*.*"):
+                if not path.name.startswith(manifest.stem):  # another Python may use the same manifest
+                    path.unlink(missing_ok=True)
     return manifest
 
 

@@ -24,7 +24,7 @@ from dagster_project.settings import Settings
 # Of the files it reads DuckDB opens the first and takes all to be of its size: the empty one of an extract comes last.
 EMPTY_DATE = dt.date(9999, 12, 31)
 RECORD = "_delivery.json"
-PART, EMPTY = "part-0.parquet", "empty.parquet"
+PART, EMPTY = "part-0.parquet", "empty.parquet"  # dbt names them too, in macros/engine/lake.sql
 # Half the processor time and half the size of the defaults, where most of a file are ids of their own: level 1 packs
 # texts as well as level 3, no dictionary is tried on columns that have more values than one is good for, and nothing
 # reads the lake by single values, so that no Bloom filter would serve.

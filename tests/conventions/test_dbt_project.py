@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from dagster_project.extracts import lake
 from dagster_project.settings import DBT_PROJECT
 
 ENGINE = DBT_PROJECT / "macros" / "engine"
@@ -110,6 +111,11 @@ def test_engine_specific_functions_stand_under_macros_engine() -> None:
 def test_the_deny_list_finds_what_the_engine_macros_use(name: str) -> None:
     engine = "\n".join(_code(path) for path in ENGINE.glob("*.sql"))
     assert re.search(ENGINE_SPECIFIC[name], engine, re.IGNORECASE)
+
+
+def test_the_lake_is_read_where_ingest_writes_it() -> None:
+    named = re.findall(r'"extract_date=([^"]*)"(?: ~ delivery ~ "([^"]*)")?', (ENGINE / "lake.sql").read_text())
+    assert {"".join(one) for one in named} == {f"{lake.EMPTY_DATE}/{lake.EMPTY}", f"/{lake.PART}"}
 
 
 def test_nothing_asks_the_clock() -> None:

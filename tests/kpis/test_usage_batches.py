@@ -13,6 +13,7 @@ from inprocess import Row, unusual_project
 DAYS = [dt.date(2024, 3, day) for day in (1, 2, 3)]
 EVENTS = "stg_usage__events"
 ONLY_LATE, SOME_EARLY = [0, 0, 0, 0, 0, 0, 1, 2], [-1, 0, 0, 0, 1]
+DELAYS = [ONLY_LATE, [0, 0, 1], [1, 1, 1, 2], SOME_EARLY, [-2, -1, 0, 1, 2], [-1, -1, -1, 0]]
 
 
 def some_events(random: Random, delays: list[int]) -> list[Row]:
@@ -56,12 +57,18 @@ def has_early_events(rows: list[Row], main: dict[dt.date, dt.date]) -> bool:
     return any(row["extract_date"] < main[row["occurred_at"].date()] for row in rows)
 
 
+def common_delay(main: dict[dt.date, dt.date]) -> int | None:
+    """The days from a date to its main delivery, where that is the same of all dates."""
+    found = {(delivery - day).days for day, delivery in main.items()}
+    return found.pop() if len(found) == 1 else None
+
+
 def list_of_dates(days: list[dt.date | None]) -> str:
     return "[" + ", ".join(f"date '{day}'" if day else "null" for day in days) + "]"
 
 
 @pytest.mark.parametrize("knows_of_early_ones", [True, False])
-@pytest.mark.parametrize("delays", [ONLY_LATE, [0, 0, 1], SOME_EARLY, [-2, -1, 0, 1, 2]])
+@pytest.mark.parametrize("delays", DELAYS)
 @pytest.mark.parametrize("seed", range(5))
 def test_the_newest_delivery_of_an_event_counts(seed: int, delays: list[int], knows_of_early_ones: bool) -> None:
     rows = some_events(Random(seed), delays)
@@ -71,9 +78,8 @@ def test_the_newest_delivery_of_an_event_counts(seed: int, delays: list[int], kn
         "batch_last_day": f"date '{DAYS[-1]}'",
         "batch_main_deliveries": list_of_dates([main.get(day) for day in DAYS]),
     }
-    delays = {(main[day] - day).days for day in main}
-    if len(delays) == 1:
-        variables["batch_main_delay"] = delays.pop()
+    if (main_delay := common_delay(main)) is not None:
+        variables["batch_main_delay"] = main_delay
     if knows_of_early_ones:
         variables["batch_has_early_events"] = has_early_events(rows, main)
     project = unusual_project()
@@ -92,3 +98,8 @@ def test_some_of_these_batches_have_early_events_and_some_have_none() -> None:
     for delays, early in ((ONLY_LATE, False), (SOME_EARLY, True)):
         rows = some_events(Random(0), delays)
         assert has_early_events(rows, main_deliveries(rows)) is early
+
+
+def test_some_of_these_batches_have_a_common_delay_and_some_have_none() -> None:
+    delays = {common_delay(main_deliveries(some_events(Random(seed), d))) for seed in range(5) for d in DELAYS}
+    assert {-1, 0, 1, None} <= delays

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from dbt_common.clients import jinja
-from jinja2 import TemplateSyntaxError
+from dbt_common.exceptions import CompilationError
 
 from dagster_project import transformation
 from dagster_project.compiled_jinja import compiled_by, read_compiled, write_compiled
@@ -54,14 +54,29 @@ def test_any_other_template_is_compiled_and_afterwards_all_are(tmp_path, compile
 
 
 def test_what_cannot_be_compiled_is_left_to_dbt_to_tell(tmp_path):
-    assert compiled(tmp_path, KNOWN, "{% if %}").keys() == {KNOWN}
-    with pytest.raises(TemplateSyntaxError):
-        jinja.get_environment().compile("{% if %}")
+    code = compiled(tmp_path, KNOWN, "{% if %}")
+    assert code.keys() == {KNOWN}
+    with compiled_by(code), pytest.raises(CompilationError):
+        rendered("{% if %}")
 
 
-def test_the_code_of_the_project_is_that_of_all_its_macros_and_models(tmp_path):
-    manifest = transformation.prepared_manifest(Settings(home=tmp_path))
-    code = read_compiled(transformation._compiled(manifest))
-    parsed = transformation._read_manifest(manifest)
-    assert code.keys() == {m.macro_sql for m in parsed.macros.values()} | {n.raw_code for n in parsed.nodes.values()}
-    assert {name for name in parsed.macros if name.startswith("macro.keizoku.")}
+@pytest.mark.parametrize("content", [None, b"", b"abc"])
+def test_without_a_file_that_can_be_read_dbt_compiles_all(tmp_path, content):
+    path = tmp_path / "compiled"
+    if content is not None:
+        path.write_bytes(content)
+    assert read_compiled(path) == {}
+
+
+def test_a_run_compiles_no_macro_or_model_of_the_project(tmp_path, compiles):
+    settings = Settings(home=tmp_path)
+    manifest = transformation.prepared_manifest(settings)
+    settings.warehouse.parent.mkdir(parents=True, exist_ok=True)
+    variables = {"as_of": "2024-03-31", "lake": str(settings.lake), "warehouse": str(settings.warehouse)}
+    jinja.template_cache.clear()
+    compiles.clear()
+    options = ["--select", "int_targets", "--no-introspect"]
+    results = transformation.run_dbt("compile", tmp_path / "dbt", variables, options=options, manifest=manifest)
+    assert {r.status for r in results} == {"success"}
+    assert jinja.template_cache.file_cache  # the macros that were used
+    assert not set(compiles) & read_compiled(transformation._compiled(manifest)).keys()

@@ -66,7 +66,7 @@ def test_another_version_of_an_engine_builds_anew(parsed, tmp_path, monkeypatch,
     assert prepare(tmp_path, "a").stem.split("-")[0] != before.stem.split("-")[0]
 
 
-@pytest.mark.parametrize("compiler", ["python", "jinja"])
+@pytest.mark.parametrize("compiler", ["python", "jinja2", "dbt-common"])
 def test_another_version_of_what_compiles_them_compiles_again_but_builds_the_same(
     parsed, tmp_path, monkeypatch, compiler
 ):
@@ -74,9 +74,10 @@ def test_another_version_of_what_compiles_them_compiles_again_but_builds_the_sam
     if compiler == "python":
         monkeypatch.setattr(compiled_jinja, "PYTHON", "cpython-99")
     else:
-        monkeypatch.setattr(compiled_jinja, "version", lambda name: "99")
+        known = compiled_jinja.version
+        monkeypatch.setattr(compiled_jinja, "version", lambda name: "99" if name == compiler else known(name))
     assert (prepare(tmp_path, "a"), len(parsed)) == (before, 2)
-    assert len(list(before.parent.iterdir())) == 3
+    assert len(list(before.parent.iterdir())) == 4  # the code for both
 
 
 def test_a_read_only_checkout_leaves_it_to_the_homes(parsed, tmp_path, monkeypatch):

@@ -7,7 +7,7 @@
     cast(getvariable('batch_main_deliveries') as date[])[{{ days_between("cast(getvariable('batch_first_day') as date)", day) }} + 1]
 {%- endmacro %}
 
-{# Where the main deliveries of all dates of the batch are as many days after them, as is usual, no list is looked into for every event. #}
+{# Usually the main deliveries of a batch all come the same number of days after their dates: then no list is looked into for every event. #}
 {% macro is_main_delivery(day, extract_date) -%}
     case when getvariable('batch_main_delay') is null then coalesce({{ main_delivery(day) }} = {{ extract_date }}, false)
         else {{ days_between(day, extract_date) }} = getvariable('batch_main_delay') end
@@ -141,7 +141,7 @@
     {{ return(batches) }}
 {%- endmacro %}
 
-{# Around a statement that asks for the columns alone: to tell them, DuckDB would look for the files of all deliveries. #}
+{# Around a statement that asks for the columns alone: to tell them, DuckDB would look through the folders of all deliveries of usage. #}
 {% macro as_batch_of_nothing() %}set variable batch_files = [{{ file_of_no_delivery("usage", "events") }}]{% endmacro %}
 {% macro after_batch_of_nothing() %}reset variable batch_files{% endmacro %}
 

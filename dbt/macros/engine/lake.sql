@@ -13,17 +13,18 @@
     {%- endif -%}
 {%- endmacro %}
 
-{# All files, as a pattern. The delivery of year 9999 is there always, and empty: it comes last, as DuckDB takes all files to be of the first
-   one's size when it decides which side of a join it keeps in memory. #}
+{# All files, as a pattern. #}
 {% macro files_of(system, extract) -%}
     {{ place_in_lake(system, extract, "*/*.parquet") }}
 {%- endmacro %}
 
+{# It is there always. #}
 {% macro file_of_no_delivery(system, extract) -%}
     {{ place_in_lake(system, extract, "extract_date=9999-12-31/empty.parquet") }}
 {%- endmacro %}
 
-{# By name: looking through a folder takes longer than its file takes to open. #}
+{# By name: looking through a folder takes longer than its file takes to open. The empty file comes last, as DuckDB takes all to be of the first
+   one's size when it decides which side of a join it keeps in memory. #}
 {% macro files_of_deliveries(system, extract, deliveries) -%}
     {%- for delivery in deliveries %}{{ place_in_lake(system, extract, "extract_date=" ~ delivery ~ "/part-0.parquet") }}, {% endfor -%}
     {{ file_of_no_delivery(system, extract) }}
