@@ -250,11 +250,10 @@ def _read_manifest(manifest: Path) -> Any:
     return parsed
 
 
-def _compile(parsed: Path, compiled: Path) -> None:
-    _, reader = load_dbt()
-    manifest = reader.from_msgpack(parsed.read_bytes())
-    sources = {macro.macro_sql for macro in manifest.macros.values()}
-    write_compiled(compiled, sources | {node.raw_code for node in manifest.nodes.values()})
+def _compile(manifest: Path, compiled: Path) -> None:
+    parsed = _read_manifest(manifest)
+    sources = {macro.macro_sql for macro in parsed.macros.values()}
+    write_compiled(compiled, sources | {node.raw_code for node in parsed.nodes.values()})
 
 
 def prepared_manifest(settings: Settings) -> Path:
@@ -274,9 +273,9 @@ def prepared_manifest(settings: Settings) -> Path:
             manifest.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=manifest.parent) as folder:
                 run_dbt("parse", Path(folder), {})
-                _compile(Path(folder) / "partial_parse.msgpack", Path(folder) / "compiled")
-                os.replace(Path(folder) / "compiled", _compiled(manifest))
                 os.replace(Path(folder) / "partial_parse.msgpack", _parsed(manifest))
+                _compile(manifest, Path(folder) / "compiled")
+                os.replace(Path(folder) / "compiled", _compiled(manifest))
                 os.replace(Path(folder) / "manifest.json", manifest)
             for path in manifest.parent.glob("*.*"):
                 if not path.name.startswith(manifest.stem):  # another Python may use the same manifest

@@ -24,8 +24,8 @@ def parsed(monkeypatch, tmp_path) -> list[Path]:
         for name in ("manifest.json", "partial_parse.msgpack"):
             (target / name).write_text(command)
 
-    def compile_(parsed: Path, compiled: Path) -> None:
-        compiled.write_text(parsed.read_text())
+    def compile_(manifest: Path, compiled: Path) -> None:
+        compiled.write_text(manifest.with_suffix(".msgpack").read_text())
 
     monkeypatch.setattr(transformation, "DBT_PROJECT", project)
     monkeypatch.setattr(transformation, "run_dbt", parse)
