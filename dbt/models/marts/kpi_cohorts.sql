@@ -1,16 +1,3 @@
-with paying_members as (
-    select c.*, m.period_start, m.closing_mrr
-    from {{ ref("int_cohort_members") }} c
-    join {{ ref("int_account_mrr") }} m
-        on m.grain = 'month' and m.account_id = c.account_id and m.period_start >= c.cohort_month and m.closing_mrr > 0
-),
-
-retained as (
-    {{ by_segment("paying_members", "
-        count(*) as retained_customers,
-        sum(closing_mrr) as retained_mrr", keys=["cohort_month", "period_start"]) }}
-)
-
 -- in its own month every member pays: what is retained there is the whole cohort
 select
     c.cohort_month,
@@ -24,9 +11,9 @@ select
     {{ money("c.retained_mrr") }} as cohort_mrr,
     {{ money("coalesce(r.retained_mrr, 0)") }} as retained_mrr,
     {{ ratio("coalesce(r.retained_mrr, 0)", "c.retained_mrr") }} as revenue_retention_rate
-from retained c
+from {{ ref("int_cohort_retention") }} c
 join {{ ref("int_periods") }} p on p.grain = 'month' and p.is_complete and p.period_start >= c.cohort_month
-left join retained r
+left join {{ ref("int_cohort_retention") }} r
     on r.cohort_month = c.cohort_month and r.period_start = p.period_start
     and r.segment_dimension = c.segment_dimension and r.segment_value = c.segment_value
 where c.period_start = c.cohort_month
