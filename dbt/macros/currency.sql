@@ -3,13 +3,11 @@
    the decimals that the amount has. #}
 
 {% macro converted(amount, currency, rate, day, scale=4) -%}
-    case when {{ currency }} = {{ reporting_currency() }} then {{ amount if scale == 4
-            else money_from_ten_thousandths(half_up_ratio(whole_units(amount, scale), 10 ** (scale - 4))) }}
+    case when {{ currency }} = {{ reporting_currency() }} then {{ money(amount) }}
         when {{ rate }} is null then {{ refuse(
             "'no exchange rate for ' || " ~ currency ~ " || ' on ' || cast(" ~ day ~ " as varchar) || ': expected a rate of finance/fx_rates"
             ~ " dated at most 10 days before; deliver it, or set reporting_currency (now " ~ var("reporting_currency") ~ ")'") }}
-        else {{ money_from_ten_thousandths(half_up_ratio(
-            whole_units(amount, scale) ~ " * " ~ whole_units(rate, 6), 10 ** (scale + 2))) }} end
+        else {{ product_as_money(amount, scale, rate, 6) }} end
 {%- endmacro %}
 
 {# The rate of each (currency, day) of `relation`: the latest one on or before the day, at most 10 days old. #}
