@@ -5,7 +5,7 @@ with days as (
 ),
 
 changed as (
-    select account_id, user_id, {{ session_number() }} as session_number, event_date as first_day
+    select account_id, user_id, session_number, event_date as first_day
     from {{ ref("int_session_days") }}
     where {{ "event_date in (select event_date from days)" if computed else "false" }}
     {% if computed -%}

@@ -30,15 +30,19 @@ sessions as (
     select {{ who }}, cast(null as varchar), min(occurred_at), max(occurred_at), count(*), count(duration_seconds), sum(duration_seconds)
     from numbered
     group by {{ who }}, session_number
-)
+),
 
 -- the account is told at last, as there are fewer sessions than events
-select s.event_date,
-    {{ account_of("s", "o") }} as account_id,
-    s.subscription_id, s.user_id, s.session_id, s.started_at, s.ended_at,
-    cast(s.events as bigint) as events,
-    cast(s.timed_events as bigint) as timed_events,
-    cast({{ whole_units("s.duration_seconds", 6) }} as bigint) as duration_microseconds,
-    {{ account_of("s", "o") }} in (select account_id from {{ ref("int_accounts") }} where is_test) as is_test
-from sessions s
-left join {{ subscribers() }} o on o.subscription_id = s.subscription_id
+told as (
+    select s.event_date,
+        {{ account_of("s", "o") }} as account_id,
+        s.subscription_id, s.user_id, s.session_id, s.started_at, s.ended_at,
+        cast(s.events as bigint) as events,
+        cast(s.timed_events as bigint) as timed_events,
+        cast({{ whole_units("s.duration_seconds", 6) }} as bigint) as duration_microseconds,
+        {{ account_of("s", "o") }} in (select account_id from {{ ref("int_accounts") }} where is_test) as is_test
+    from sessions s
+    left join {{ subscribers() }} o on o.subscription_id = s.subscription_id
+)
+
+select *, {{ session_number() }} as session_number from told

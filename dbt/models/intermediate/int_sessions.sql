@@ -6,12 +6,12 @@
 {%- set counted = "d.event_date <= " ~ as_of() ~ " and not d.is_test" -%}
 {%- set told = "d.account_id, d.user_id, d.started_at, d.ended_at, d.events, d.timed_events, d.duration_microseconds" %}
 with parts as (
-    select {{ told }}, d.session_id, {{ session_number() }} as session_number
+    select {{ told }}, d.session_id, d.session_number
     from {{ ref("int_session_days") }} d
-    where d.session_id is not null and {{ counted }}
-        {%- if is_incremental() %}
-        and {{ is_among(session_number(), "select session_number from " ~ ref("int_recomputed_sessions") ~ " where session_number is not null") }}
-        {%- endif %}
+    {% if is_incremental() -%}
+    semi join {{ ref("int_recomputed_sessions") }} r on r.session_number = d.session_number
+    {% endif -%}
+    where d.session_number is not null and {{ counted }}
 ),
 
 -- the few sessions of several days or subscriptions: the many others need not be grouped

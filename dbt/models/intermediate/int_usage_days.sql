@@ -6,12 +6,14 @@ with delivered as (
 {%- if computed %},
 
 moved as (
-    select distinct c.event_date
+    select event_date
+    from {{ computed }}
+    where is_test <> {{ is_among("account_id", "select account_id from " ~ ref("int_accounts") ~ " where is_test") }}
+    union
+    select c.event_date
     from {{ computed }} c
     left join {{ subscribers() }} s on s.subscription_id = c.subscription_id
-    left join {{ ref("int_accounts") }} a on a.account_id = c.account_id
-    where c.is_test <> coalesce(a.is_test, false)
-        or (c.subscription_id is not null and c.account_id <> coalesce(s.account_id, '(unknown)'))
+    where c.subscription_id is not null and c.account_id <> coalesce(s.account_id, '(unknown)')
 )
 
 select d.event_date, d.is_changed or m.event_date is not null as is_recomputed
