@@ -366,6 +366,25 @@ def test_segments_of_sessions_of_months_without_new_usage(nights):
     nights.night(life)
 
 
+def test_cohorts_and_responses_of_months_that_are_over(nights):
+    """They change with an old response, with a member that is a test, and with a month that ends and runs again."""
+    nights.only = ["+kpi_cohorts", "+kpi_satisfaction"]
+    life = Life(nights.company, Random(0))
+    life.begin(QUIET_HISTORY)
+    response = {"account_id": "A1", "survey": "nps", "responded_at": "2024-02-10 12:00:00", "topic": "company"}
+    life.deliver("crm/survey_responses", {**response, "response_id": "R1", "contact_id": "c", "score": 9})
+    life.deliver("crm/survey_responses", {**response, "response_id": "R2", "contact_id": "d", "score": 3})
+    nights.night(life)
+    come_to(life, "03-31")
+    life.deliver("crm/survey_responses", {**response, "response_id": "R1", "contact_id": "c", "score": 7})
+    nights.night(life)
+    life.accounts["A1"]["is_test"] = "true"
+    come_to(life, "04-01")
+    nights.night(life)
+    life.as_of = dt.date(2024, 3, 30)
+    nights.night(life)
+
+
 def test_whether_there_are_users_changes_every_period(nights):
     nights.only = EVERYTHING
     life = Life(nights.company, Random(0))

@@ -13,7 +13,8 @@
     cast(cast({{ units }} as decimal(18, 0)) * cast(0.0001 as decimal(4, 4)) as decimal(18, 4))
 {%- endmacro %}
 
-{# amount * factor, of as many decimals each as told, in money: in 64 bits where they hold the product, as 128 take many times as long. #}
+{# amount * factor, neither negative and of as many decimals each as told, in money: in 64 bits where they hold the product (they hold ten
+   ninths of the bound), as 128 take many times as long. #}
 {% macro product_as_money(amount, scale, factor, factor_scale) -%}
     case when {% if scale > 4 %}{{ amount }} = {{ money(amount) }} and {% endif -%}
             cast({{ amount }} as double) * cast({{ factor }} as double) < {{ 9 * 10 ** (13 - factor_scale) }}
