@@ -26,6 +26,6 @@ where newest = 1
 
 {# Money x the setting gross_margin, rounded half away from zero to 4 decimals, exactly. #}
 {% macro times_margin(amount) -%}
-    {{ money("case when " ~ amount ~ " < 0 then -1 else 1 end * " ~ money_from_ten_thousandths(half_up_ratio(
-        whole_units("abs(" ~ amount ~ ")", 4) ~ " * " ~ whole_units(var("gross_margin"), 9), 10 ** 9))) }}
+    {{ money("case when " ~ amount ~ " < 0 then -1 else 1 end * "
+        ~ product_as_money("abs(" ~ amount ~ ")", 4, var("gross_margin"), 9)) }}
 {%- endmacro %}
