@@ -39,10 +39,12 @@ told as (
         s.subscription_id, s.user_id, s.session_id, s.started_at, s.ended_at,
         cast(s.events as bigint) as events,
         cast(s.timed_events as bigint) as timed_events,
-        cast({{ whole_units("s.duration_seconds", 6) }} as bigint) as duration_microseconds,
-        {{ account_of("s", "o") }} in (select account_id from {{ ref("int_accounts") }} where is_test) as is_test
+        cast({{ whole_units("s.duration_seconds", 6) }} as bigint) as duration_microseconds
     from sessions s
     left join {{ subscribers() }} o on o.subscription_id = s.subscription_id
 )
 
-select *, {{ session_number() }} as session_number from told
+select *,
+    account_id in (select account_id from {{ ref("int_accounts") }} where is_test) as is_test,
+    {{ session_number() }} as session_number
+from told
