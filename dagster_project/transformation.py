@@ -23,6 +23,7 @@ from typing import Any
 
 import duckdb
 
+from dagster_project.checkpoint import checkpoint
 from dagster_project.compiled_jinja import compiled_by, compiled_for, read_compiled, write_compiled
 from dagster_project.interpreter import beside_duckdb
 from dagster_project.settings import DBT_PROJECT, BusinessSettings, QualityGateRefused, Settings
@@ -195,7 +196,8 @@ def run_dbt(
     """Invokes dbt in this process on the project of this repository, with telemetry off; `options` are the command's.
 
     With a prepared `manifest` the project is not parsed again: nothing that parsing looks at depends on `variables`.
-    Raises TransformationFailed where dbt could not start (a parse error, a locked warehouse).
+    Raises TransformationFailed where dbt could not start (a parse error, a locked warehouse) or the warehouse could not
+    be written down, and OSError where there is no room for that.
     """
     arguments = [
         # the target by name: DBT_TARGET may be set, for mf
@@ -211,8 +213,7 @@ def run_dbt(
         compiled = read_compiled(_compiled(manifest)) if manifest else {}
         with _released(), _only_heard(), compiled_by(compiled):
             outcome = runner(manifest=parsed, callbacks=[_progress_of(progress)]).invoke([str(a) for a in arguments])
-            if outcome.success:
-                _checkpoint()
+            _checkpoint(is_complete=outcome.success)
     if outcome.exception is not None:
         raise TransformationFailed(f"dbt {command} did not run: {outcome.exception}")
     return [_node_result(r) for r in getattr(outcome.result, "results", [])]
@@ -320,16 +321,22 @@ def _released():
         DuckDBConnectionManager.close_all_connections()
 
 
-def _checkpoint() -> None:
-    """Writes down what was built. DuckDB does so when it closes a file, too, but says nothing where that fails."""
+def _checkpoint(is_complete: bool) -> None:
+    """Writes down what was built; where that is not complete, as far as it can be: it is only to be looked at."""
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 
     manager = DuckDBConnectionManager  # not what it holds: an error that is kept would keep the warehouse open
-    if manager._ENV:  # there is none where dbt had no need of the warehouse
-        try:
-            manager._ENV.conn.execute(f"checkpoint {manager._ENV.creds.database}")
-        except duckdb.Error as error:
+    if not (manager._ENV and manager._ENV.conn):  # there is none where dbt had no need of the warehouse
+        return
+    attached = manager._ENV.creds.attach[0]
+    try:
+        checkpoint(manager._ENV.conn, attached.alias, Path(attached.path))
+    except duckdb.Error as error:
+        if is_complete:
             raise TransformationFailed(f"what was built could not be written down: {error}") from None
+    except OSError:
+        if is_complete:
+            raise
 
 
 @contextmanager

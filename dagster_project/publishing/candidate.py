@@ -12,6 +12,7 @@ from typing import Any
 
 import duckdb
 
+from dagster_project.checkpoint import checkpoint, only_when_told
 from dagster_project.publishing.allow_list import PublishedTable
 from dagster_project.publishing.restatements import find_restatements
 from dagster_project.publishing.statements import execute_side_by_side
@@ -116,6 +117,7 @@ def build_candidate(
         warehouse = settings.warehouse.stem  # its name while the models were built: views name what they read by it
         connection.execute(f"attach '{settings.warehouse}' as {warehouse} (read_only)")
         connection.execute("set checkpoint_threshold = '1 TB'")  # there is one, when the tables are complete
+        only_when_told(connection)
         connection.execute(
             f"attach '{candidate.database}' as candidate "
             # a run that is killed leaves nothing of use: no need to write everything twice
@@ -136,7 +138,8 @@ def build_candidate(
         create_table(connection, "candidate.main.meta_row_accounting", ACCOUNTING_COLUMNS, accounting)
         create_table(connection, "candidate.main.meta_quality_results", QUALITY_COLUMNS, quality)
         with connection.cursor() as session, ThreadPoolExecutor(1) as beside:
-            writing = beside.submit(session.execute, "checkpoint candidate")  # which leaves a processor idle
+            # which leaves a processor idle
+            writing = beside.submit(checkpoint, session, "candidate", candidate.database)
             find_restatements(
                 connection,
                 tables,
@@ -146,7 +149,7 @@ def build_candidate(
             )
             writing.result()  # nothing may be written while it starts
         connection.execute("create table candidate.main.meta_restatements as from restatements")
-        connection.execute("checkpoint candidate")
+        checkpoint(connection, "candidate", candidate.database)
         connection.execute("detach candidate")
     return candidate
 

@@ -1,0 +1,81 @@
+"""A database that cannot be written down: an error, yesterday's tables in the file, and a process that goes on."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+from conftest import files_no_larger_than
+
+from dagster_project.checkpoint import checkpoint
+from dagster_project.settings import PROJECT_ROOT
+
+TABLES = 60
+WITHOUT_LOG = "row_group_size 122880, recovery_mode no_wal_writes"
+
+
+def build(path: Path, number: int) -> duckdb.DuckDBPyConnection:
+    """Tables of rows that all say `number`, in a file to which nothing was written yet."""
+    connection = duckdb.connect()
+    connection.execute("set checkpoint_threshold = '1 TB'")
+    connection.execute(f"attach '{path}' as built ({WITHOUT_LOG})")
+    for table in range(TABLES):
+        connection.execute(f"create or replace table built.t{table} as select {number} as number from range(5000)")
+    return connection
+
+
+def held(path: Path) -> list[tuple]:
+    with duckdb.connect(str(path), read_only=True) as connection:
+        return connection.execute(f"select distinct number from t{TABLES - 1}").fetchall()
+
+
+@pytest.mark.parametrize("size", [1, 1 << 18], ids=["before_it_begins", "on_the_way"])
+def test_one_that_fails_is_told_and_not_tried_again_by_closing(tmp_path, size):
+    path = tmp_path / "w.duckdb"
+    with build(path, 1) as connection:
+        checkpoint(connection, "built", path)
+    connection = build(path, 2)
+    with files_no_larger_than(size):
+        with pytest.raises((OSError, duckdb.Error)) as told:
+            checkpoint(connection, "built", path)
+        connection.close()
+    assert str(path) in str(told.value) and "File too large" in str(told.value)
+    assert held(path) == [(1,)]
+    with build(path, 3) as connection:
+        checkpoint(connection, "built", path)
+    assert held(path) == [(3,)]
+
+
+MANY_TIMES = """
+from pathlib import Path
+from conftest import files_no_larger_than
+from test_checkpoint import build, checkpoint, held
+
+path = Path("w.duckdb")
+for number in range(20):
+    connection = build(path, number)
+    with files_no_larger_than(1):
+        try:
+            checkpoint(connection, "built", path)
+        except OSError:
+            connection.close()
+    with build(path, number) as connection:
+        checkpoint(connection, "built", path)
+    assert held(path) == [(number,)]
+"""
+
+
+def test_the_process_goes_on(tmp_path):
+    """Without a check of the room it crashes, at one of these or another."""
+    places = [str(Path(__file__).parent), str(Path(__file__).parents[1]), str(PROJECT_ROOT)]
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path[:0] = {places}\n{MANY_TIMES}"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
