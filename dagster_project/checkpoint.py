@@ -1,14 +1,13 @@
-"""Writing down DuckDB databases that have no write-ahead log, so that a full disk is told and not died of.
+"""Checkpoints of DuckDB databases without a write-ahead log, so that a full disk is reported and crashes nothing.
 
-Two things about DuckDB (2.0): closing a database writes it down, too, but says nothing where that fails; and where the
-few bytes with which a checkpoint begins, in a file beside the database, cannot be written, the memory of the process
-is in disorder from then on: it crashes soon.
+Two facts about DuckDB (2.0): closing a database is a checkpoint, too, but one whose failure nobody is told; and where
+the few bytes with which a checkpoint begins, in a file beside the database, cannot be written, the memory of the
+process is corrupted, and it crashes soon.
 """
 
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -18,21 +17,17 @@ BEGINNING = 1 << 16  # bytes; far more than a checkpoint begins with
 
 
 def checkpoint(connection: duckdb.DuckDBPyConnection, database: str, path: Path) -> None:
-    """Writes down the attached `database`, which is the file `path`; one that fails is not tried again by closing it.
+    """Writes the attached `database` to its file `path`: all of it or nothing, then and not again when it is closed.
 
-    Raises OSError, which names the file, where there is no room to begin, and duckdb.Error where it ends on the way.
+    Raises OSError, which names the file, where it cannot begin, and duckdb.Error where it fails midway.
     """
-    try:
-        _require_room(path)
-        connection.execute(f"checkpoint {database}")
-    except Exception:
-        with suppress(duckdb.Error):
-            only_when_told(connection)
-        raise
+    only_when_told(connection)
+    _require_room(path)
+    connection.execute(f"checkpoint {database}")
 
 
 def only_when_told(connection: duckdb.DuckDBPyConnection) -> None:
-    """Lets no database of this connection be written down by being closed."""
+    """From now on, closing this connection is no checkpoint of its databases."""
     connection.execute("pragma disable_checkpoint_on_shutdown")
 
 

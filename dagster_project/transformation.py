@@ -81,7 +81,8 @@ def build(
 
     Of usage and snapshots only what changed since the last complete build is read and computed anew; the whole lake
     is with `full_refresh`, or where the `inputs` are not told. Failures are results: `require_success` judges them.
-    Raises ConfigurationError for targets that are none, TransformationFailed where dbt could not start.
+    Raises ConfigurationError for targets that are none, TransformationFailed where dbt could not start or the warehouse
+    could not be written down, OSError where there is no room for that.
     """
     settings.warehouse.parent.mkdir(parents=True, exist_ok=True)
     variables = {
@@ -213,7 +214,7 @@ def run_dbt(
         compiled = read_compiled(_compiled(manifest)) if manifest else {}
         with _released(), _only_heard(), compiled_by(compiled):
             outcome = runner(manifest=parsed, callbacks=[_progress_of(progress)]).invoke([str(a) for a in arguments])
-            _checkpoint(is_complete=outcome.success)
+            _checkpoint(outcome.success, progress)
     if outcome.exception is not None:
         raise TransformationFailed(f"dbt {command} did not run: {outcome.exception}")
     return [_node_result(r) for r in getattr(outcome.result, "results", [])]
@@ -321,8 +322,9 @@ def _released():
         DuckDBConnectionManager.close_all_connections()
 
 
-def _checkpoint(is_complete: bool) -> None:
-    """Writes down what was built; where that is not complete, as far as it can be: it is only to be looked at."""
+def _checkpoint(is_complete: bool, progress: Callable[[str], None]) -> None:
+    """Writes down what was built; what is not complete is only to be looked at, and where that fails, its own errors
+    are the ones to raise."""
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 
     manager = DuckDBConnectionManager  # not what it holds: an error that is kept would keep the warehouse open
@@ -331,12 +333,13 @@ def _checkpoint(is_complete: bool) -> None:
     attached = manager._ENV.creds.attach[0]
     try:
         checkpoint(manager._ENV.conn, attached.alias, Path(attached.path))
-    except duckdb.Error as error:
-        if is_complete:
-            raise TransformationFailed(f"what was built could not be written down: {error}") from None
-    except OSError:
-        if is_complete:
+    except (OSError, duckdb.Error) as error:
+        if not is_complete:
+            progress(f"what was built could not be written down: {error}")
+        elif isinstance(error, OSError):
             raise
+        else:
+            raise TransformationFailed(f"what was built could not be written down: {error}") from None
 
 
 @contextmanager

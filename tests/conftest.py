@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import fcntl
 import io
+import os
 import resource
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,23 +129,52 @@ def company(tmp_path) -> Company:
 
 
 @pytest.fixture(scope="session")
-def sample_company(tmp_path_factory) -> Company:
-    """The sample company as `make nightly` builds it, published. Read it only."""
-    company = Company(Settings(home=tmp_path_factory.mktemp("sample")))
-    write_sample_company(company.settings.landing)
-    company.night()
-    return company
+def made_once(tmp_path_factory) -> Callable[[str, Callable[[Path], None]], Path]:
+    """`made_once(name, make)`: a folder that `make` fills, once for all processes of this run. Read it only."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # of all workers
+
+    def made(name: str, make: Callable[[Path], None]) -> Path:
+        place, is_whole = folder / name, folder / f"{name}.made"
+        with (folder / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not is_whole.exists():
+                shutil.rmtree(place, ignore_errors=True)
+                place.mkdir()
+                make(place)
+                is_whole.touch()
+        return place
+
+    return made
 
 
 @pytest.fixture(scope="session")
-def ravenstack(tmp_path_factory) -> Company:
+def sample_company(made_once) -> Company:
+    """The sample company as `make nightly` builds it, published. Read it only."""
+
+    def make(home: Path) -> None:
+        company = Company(Settings(home=home))
+        write_sample_company(company.settings.landing)
+        company.night()
+
+    return Company(Settings(home=made_once("sample", make)))
+
+
+@pytest.fixture(scope="session")
+def ravenstack(made_once) -> Company:
     """RavenStack as of 2024-12-31, published. Read it only."""
     if not (SHARED_DATA / "ravenstack").is_dir():
         pytest.skip(f"{SHARED_DATA / 'ravenstack'} is absent: the RavenStack extracts are not part of the repository")
-    company = Company(Settings(home=tmp_path_factory.mktemp("ravenstack"), contracts="ravenstack"))
-    for name, extract in RAVENSTACK_FILES.items():
-        folder = company.settings.landing / extract / "2024-12-31"
-        folder.mkdir(parents=True)
-        shutil.copy(SHARED_DATA / "ravenstack" / f"ravenstack_{name}.csv", folder)
-    company.night("2024-12-31")
-    return company
+
+    def company(home: Path) -> Company:
+        return Company(Settings(home=home, contracts="ravenstack"))
+
+    def make(home: Path) -> None:
+        for name, extract in RAVENSTACK_FILES.items():
+            folder = home / "landing" / extract / "2024-12-31"
+            folder.mkdir(parents=True)
+            shutil.copy(SHARED_DATA / "ravenstack" / f"ravenstack_{name}.csv", folder)
+        company(home).night("2024-12-31")
+
+    return company(made_once("ravenstack", make))

@@ -138,16 +138,19 @@ def build_candidate(
         create_table(connection, "candidate.main.meta_row_accounting", ACCOUNTING_COLUMNS, accounting)
         create_table(connection, "candidate.main.meta_quality_results", QUALITY_COLUMNS, quality)
         with connection.cursor() as session, ThreadPoolExecutor(1) as beside:
-            # which leaves a processor idle
+            # a checkpoint leaves a processor idle
             writing = beside.submit(checkpoint, session, "candidate", candidate.database)
-            find_restatements(
-                connection,
-                tables,
-                identity.release_id,
-                identity.as_of_date,
-                settings.releases / previous / "kpi.duckdb" if previous else None,
-            )
-            writing.result()  # nothing may be written while it starts
+            try:
+                find_restatements(
+                    connection,
+                    tables,
+                    identity.release_id,
+                    identity.as_of_date,
+                    settings.releases / previous / "kpi.duckdb" if previous else None,
+                )
+            finally:
+                # nothing may be written while it starts; its error is the one to tell, as it may break the other
+                writing.result()
         connection.execute("create table candidate.main.meta_restatements as from restatements")
         checkpoint(connection, "candidate", candidate.database)
         connection.execute("detach candidate")

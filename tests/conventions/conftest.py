@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +13,6 @@ from dagster_project.transformation import run_dbt
 
 
 @pytest.fixture(scope="session")
-def manifest(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    target = tmp_path_factory.mktemp("dbt")
-    run_dbt("parse", target, {}, options=["--warn-error"])
+def manifest(made_once: Callable[[str, Callable[[Path], Any]], Path]) -> dict[str, Any]:
+    target = made_once("parsed", lambda folder: run_dbt("parse", folder, {}, options=["--warn-error"]))
     return json.loads((target / "manifest.json").read_text())

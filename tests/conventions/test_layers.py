@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "dagster_project"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 LOGIC = ("extracts", "quality", "publishing", "report", "sample")
-SHARED = tuple(f"dagster_project.{name}" for name in ("files", "interpreter", "settings", "tables"))
+SHARED = tuple(f"dagster_project.{name}" for name in ("checkpoint", "files", "interpreter", "settings", "tables"))
 
 
 def imports(path: Path) -> set[str]:

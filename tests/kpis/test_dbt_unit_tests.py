@@ -18,7 +18,7 @@ import yaml
 from dagster_project.extracts.contract import load_contracts
 from dagster_project.extracts.lake import write_empty_partitions
 from dagster_project.settings import DBT_PROJECT, EXPECTATIONS, SHIPPED_CONTRACTS, Settings, load_business_settings
-from dagster_project.transformation import NodeResult, build, dbt_target, run_dbt
+from dagster_project.transformation import NodeResult, build, dbt_target, prepared_manifest, run_dbt
 
 AT_LEAST = 95
 
@@ -56,7 +56,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> ProjectRun:
 
     def dbt(command: str, *options: str) -> list[NodeResult]:
         variables = {"lake": str(settings.lake), "warehouse": str(settings.warehouse)}
-        return run_dbt(command, dbt_target(settings), variables, options=options)
+        manifest = prepared_manifest(settings)
+        return run_dbt(command, dbt_target(settings), variables, options=options, manifest=manifest)
 
     built = build(settings, load_business_settings(settings), date(2024, 1, 31))
     unit_tests = dbt("test", "--select", "test_type:unit")

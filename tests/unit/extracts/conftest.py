@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import duckdb
@@ -24,12 +25,17 @@ SUBSCRIPTIONS = (
 )
 
 
+@cache
+def standard_contracts() -> dict[str, Contract]:
+    return load_contracts(SHIPPED_CONTRACTS / "standard")
+
+
 @dataclass
 class Company:
     """Deliveries of one company in a temporary home."""
 
     home: Path
-    contracts: dict[str, Contract] = field(default_factory=lambda: load_contracts(SHIPPED_CONTRACTS / "standard"))
+    contracts: dict[str, Contract] = field(default_factory=lambda: dict(standard_contracts()))
     time_zone: str = "Asia/Tokyo"
 
     @property
