@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ class LocatedYaml:
 
 def _parsed(path: Path) -> CommentedMap:
     try:
-        root = YAML(typ="rt").load(path.read_text(encoding="utf-8"))
+        root = _loaded(path.read_text(encoding="utf-8"))
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
@@ -55,6 +56,12 @@ def _parsed(path: Path) -> CommentedMap:
     if not isinstance(root, CommentedMap):
         raise ConfigurationError(f"{path}:1: expected a mapping of keys, found {type(root).__name__}")
     return root
+
+
+@lru_cache(maxsize=64)
+def _loaded(text: str) -> Any:
+    """Many ask for the same contracts, and telling lines takes long; nobody changes what is returned."""
+    return YAML(typ="rt").load(text)
 
 
 def _plain(node: Any) -> Any:

@@ -587,7 +587,7 @@ def test_ids_that_hardly_repeat_are_stored_as_they_are(served):
     assert ("int_account_segments", "plan") in stored
 
 
-@pytest.mark.parametrize("size", [1, 1 << 20], ids=["before_it_begins", "on_the_way"])
+@pytest.mark.parametrize("size", [1, pytest.param(1 << 20, marks=LONG)], ids=["before_it_begins", "midway"])
 def test_models_that_cannot_be_written_down_are_not_built(served, monkeypatch, size):
     """DuckDB holds them in memory to the end; without room then, yesterday's tables are in the warehouse."""
     without_room = files_no_larger_than(size)(transformation._checkpoint)
