@@ -8,12 +8,16 @@ process is corrupted, and it crashes soon.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
+from threading import Event, Thread
 
 import duckdb
 
 BEGINNING = 1 << 16  # bytes; far more than a checkpoint begins with
+EARLY_S = 2.0  # between two times that a growing file is written to the disk
 
 
 def checkpoint(connection: duckdb.DuckDBPyConnection, database: str, path: Path) -> None:
@@ -29,6 +33,33 @@ def checkpoint(connection: duckdb.DuckDBPyConnection, database: str, path: Path)
 def only_when_told(connection: duckdb.DuckDBPyConnection) -> None:
     """From now on, closing this connection is no checkpoint of its databases."""
     connection.execute("pragma disable_checkpoint_on_shutdown")
+
+
+@contextmanager
+def written_early(path: Path) -> Iterator[None]:
+    """While it lasts, what DuckDB adds to the file goes to the disk: a checkpoint waits for all that did not yet.
+
+    The file may only come to be meanwhile. DuckDB must have closed it before this ends: its lock on the file is the
+    process's, and lost when the process closes the file, whoever opened it. Errors are left to who writes the file.
+    """
+    over = Event()
+
+    def write() -> None:
+        while not path.exists():
+            if over.wait(EARLY_S):
+                return
+        with path.open("rb") as file:
+            while not over.wait(EARLY_S):
+                with suppress(OSError):
+                    os.fsync(file.fileno())
+
+    thread = Thread(target=write, name="written early", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def _require_room(path: Path) -> None:

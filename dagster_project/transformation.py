@@ -13,7 +13,7 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import version
@@ -23,7 +23,7 @@ from typing import Any
 
 import duckdb
 
-from dagster_project.checkpoint import checkpoint
+from dagster_project.checkpoint import checkpoint, written_early
 from dagster_project.compiled_jinja import compiled_by, compiled_for, read_compiled, write_compiled
 from dagster_project.interpreter import beside_duckdb
 from dagster_project.settings import DBT_PROJECT, BusinessSettings, QualityGateRefused, Settings
@@ -212,7 +212,8 @@ def run_dbt(
         runner, _ = load_dbt()
         parsed = (_preloaded.pop(manifest, None) or _read_manifest(manifest)) if manifest else None
         compiled = read_compiled(_compiled(manifest)) if manifest else {}
-        with _released(), _only_heard(), compiled_by(compiled):
+        early = written_early(Path(variables["warehouse"])) if "warehouse" in variables else nullcontext()
+        with early, _released(), _only_heard(), compiled_by(compiled):
             outcome = runner(manifest=parsed, callbacks=[_progress_of(progress)]).invoke([str(a) for a in arguments])
             _checkpoint(outcome.success, progress)
     if outcome.exception is not None:

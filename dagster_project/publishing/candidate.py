@@ -12,7 +12,7 @@ from typing import Any
 
 import duckdb
 
-from dagster_project.checkpoint import checkpoint, only_when_told
+from dagster_project.checkpoint import checkpoint, only_when_told, written_early
 from dagster_project.publishing.allow_list import PublishedTable
 from dagster_project.publishing.restatements import find_restatements
 from dagster_project.publishing.statements import execute_side_by_side
@@ -113,7 +113,7 @@ def build_candidate(
     shutil.rmtree(candidate.folder, ignore_errors=True)
     candidate.folder.mkdir(parents=True)
     previous = identity.previous_release_id
-    with duckdb.connect(config=settings.engine) as connection:
+    with written_early(candidate.database), duckdb.connect(config=settings.engine) as connection:
         warehouse = settings.warehouse.stem  # its name while the models were built: views name what they read by it
         connection.execute(f"attach '{settings.warehouse}' as {warehouse} (read_only)")
         connection.execute("set checkpoint_threshold = '1 TB'")  # there is one, when the tables are complete

@@ -7,10 +7,18 @@
         {%- set seed = api.Relation.create(database=target.database, schema=target.schema, identifier="metrics") -%}
     {%- endif -%}
     {%- if not load_relation(seed) -%}{{ return([]) }}{%- endif -%}
-    {%- set rows = run_query("select metric_id, table_name, value_column, numerator, denominator, interval_method, sample from "
+    {%- set rows = run_query("select metric_id, direction, table_name, value_column, numerator, denominator, interval_method, sample from "
         ~ seed ~ " order by metric_id") -%}
     {{ return(rows.rows) }}
 {%- endmacro %}
+
+{# What the catalogue names, for a model that reads it: parsing does not see the rows of a seed. #}
+{% macro depends_on_the_catalogue() -%}
+    -- depends_on: {{ ref("metrics") }}
+    {%- for table in ["mrr", "churn", "retention", "nrr", "ltv", "engagement", "satisfaction", "support", "expansion", "onboarding", "trials"] %}
+    -- depends_on: {{ ref("kpi_" ~ table) }}
+    {%- endfor %}
+{% endmacro %}
 
 {# The 95 % interval of a row, by the catalogue's interval_method; `sign` is -1 for the lower and 1 for the upper bound. NULL where
    there is no method or nothing to count. #}

@@ -12,6 +12,18 @@
     group by grouping sets (({{ key }}){% for d in dimensions %}, ({{ key }}, {{ d }}){% endfor %})
 {%- endmacro %}
 
+{# The same, one set after the other: the states of percentiles are their values, which grouping sets would move about together. The relation
+   is to be materialized. #}
+{% macro by_one_segment_at_a_time(relation, measures) -%}
+    {%- for d in ["total"] + var("segment_dimensions") -%}
+    {{ "union all " if not loop.first -}}
+    select grain, period_start, '{{ d }}' as segment_dimension, {{ "'all'" if d == "total" else d }} as segment_value,
+        {{ measures }}
+    from {{ relation }}
+    group by grain, period_start{{ ", " ~ d if d != "total" }}
+    {% endfor %}
+{%- endmacro %}
+
 {# Of a table of accounts and periods the rows that a kept model makes anew, with their segments. #}
 {% macro outdated_with_segments(relation) -%}
     (select *

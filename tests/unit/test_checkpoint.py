@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import duckdb
 import pytest
 from conftest import files_no_larger_than
 
-from dagster_project.checkpoint import checkpoint
+from dagster_project import checkpoint as module
+from dagster_project.checkpoint import checkpoint, written_early
 from dagster_project.settings import PROJECT_ROOT
 
 TABLES = 60
@@ -75,3 +78,31 @@ def test_the_process_goes_on(tmp_path):
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("works", [True, False], ids=["written", "no_room"])
+def test_a_growing_file_is_written_early_and_stays_locked(tmp_path, monkeypatch, works):
+    path, written = tmp_path / "w.duckdb", threading.Semaphore(0)
+
+    def fsync(handle):
+        assert os.fstat(handle).st_ino == path.stat().st_ino
+        written.release()
+        if not works:
+            raise OSError("no room")
+
+    monkeypatch.setattr(module, "EARLY_S", 0.01)
+    monkeypatch.setattr(module.os, "fsync", fsync)
+    with written_early(path), duckdb.connect(str(path)) as connection:
+        connection.execute("create table t as select 1 as number")
+        assert all(written.acquire(timeout=10) for _ in range(3))  # again and again, whatever came of it
+        refused = subprocess.run(
+            [sys.executable, "-c", f"import duckdb; duckdb.connect({str(path)!r})"], capture_output=True, text=True
+        )
+        assert "Conflicting lock" in refused.stderr
+    assert "written early" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_a_file_that_never_comes_to_be_is_waited_for_no_longer_than_needed(tmp_path):
+    with written_early(tmp_path / "w.duckdb"):
+        pass
+    assert list(tmp_path.iterdir()) == []

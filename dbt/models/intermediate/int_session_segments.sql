@@ -6,7 +6,7 @@ with started as (
     where {{ happened_in_batch("cast(started_at as date)") }}
 ),
 
-sessions as (
+sessions as materialized (
     select s.*, x.length_microseconds
     from started x
     join {{ ref("int_period_months") }} m on m.month_index = x.month_index
@@ -15,7 +15,7 @@ sessions as (
     where {{ period_in_batch("m.grain", "m.period_start") }} and {{ period_in_batch("s.grain", "s.period_start") }}
 )
 
-{{ by_segment("sessions", "
+{{ by_one_segment_at_a_time("sessions", "
     count(*) as sessions,
     sum(length_microseconds) as length_microseconds,
     " ~ percentile_of("length_microseconds", 0.5) ~ " as median_microseconds") }}

@@ -1,17 +1,6 @@
 {#- A view: the tables are written once, into the candidate. -#}
 {{ config(materialized="view") }}
--- depends_on: {{ ref("kpi_mrr") }}
--- depends_on: {{ ref("kpi_churn") }}
--- depends_on: {{ ref("kpi_retention") }}
--- depends_on: {{ ref("kpi_nrr") }}
--- depends_on: {{ ref("kpi_ltv") }}
--- depends_on: {{ ref("kpi_engagement") }}
--- depends_on: {{ ref("kpi_satisfaction") }}
--- depends_on: {{ ref("kpi_support") }}
--- depends_on: {{ ref("kpi_expansion") }}
--- depends_on: {{ ref("kpi_onboarding") }}
--- depends_on: {{ ref("kpi_trials") }}
--- depends_on: {{ ref("metrics") }}
+{{ depends_on_the_catalogue() }}
 with metric_rows as (
     {%- set metrics = catalogue() %}
     {% for m in metrics -%}
