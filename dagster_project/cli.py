@@ -63,12 +63,15 @@ def nightly(as_of: datetime | None, full_refresh: bool) -> None:
     Exit codes: 0 published; 3 a quality gate refused, the previous release is still served; 2 bad configuration or
     input layout; 4 another run holds the lock; 1 anything else.
     """
+    from dagster_project.quality.process import AUDITS
+
+    settings = load_settings()
+    AUDITS.start()  # it imports what takes it longest while this process imports the rest
     from dagster_project.nightly import Night, run_night
     from dagster_project.progress import shown
-    from dagster_project.quality.process import AUDITS
     from dagster_project.transformation import TransformationFailed
 
-    night = Night(load_settings(), as_of.date() if as_of else None, full_refresh)
+    night = Night(settings, as_of.date() if as_of else None, full_refresh)
     try:
         with shown(Console(stderr=True)) as progress:
             release = run_night(night, progress)

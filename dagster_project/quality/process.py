@@ -21,7 +21,6 @@ from threading import Lock
 from typing import Any
 
 from dagster_project.interpreter import beside_duckdb
-from dagster_project.quality.audit import load_great_expectations
 from dagster_project.quality.forked import RAISED, TOLD, answer_of, end_with
 from dagster_project.settings import PROJECT_ROOT
 
@@ -121,6 +120,8 @@ atexit.register(AUDITS.stop)
 
 
 def _serve(pipe: Connection) -> None:
+    from dagster_project.quality.audit import load_great_expectations
+
     with suppress(Exception), beside_duckdb():
         load_great_expectations()  # the audit that needs it meets its error again
     told_cpu_s = 0.0
