@@ -6,6 +6,7 @@ others are left to `read_delivery`, which tells what is wrong with them.
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ from dagster_project.extracts.sql import literal
 from dagster_project.settings import Settings
 
 MOST_DELIVERIES = 64
+LAST_DELIVERIES = 16
 MOST_BYTES = 24 << 20  # of compressed files, and a quarter of what plain text may have: about a million rows
 
 
@@ -42,14 +44,18 @@ class _Opened:
     may_break_lines: bool
 
 
-def batches(tasks: Sequence[Task]) -> Iterator[list[Task]]:
-    """Runs of tasks of one extract that are read at once; a large one is alone."""
-    batch, size = [], 0
-    for task in tasks:
+def batches(tasks: Sequence[Task], processors: int) -> Iterator[list[Task]]:
+    """Runs of tasks of one extract that are read at once; a large one is alone, and the last ones are short, so that no
+    processor waits long for the others."""
+    batch, size, most = [], 0, 0
+    for position, task in enumerate(tasks):
         weight = sum(_weight(path) for path in task.delivery.files)
-        if batch and (size + weight > MOST_BYTES or len(batch) == MOST_DELIVERIES):
+        if batch and (size + weight > MOST_BYTES or len(batch) == most):
             yield batch
             batch, size = [], 0
+        if not batch:
+            share = math.ceil((len(tasks) - position) / processors)
+            most = min(max(share, LAST_DELIVERIES), MOST_DELIVERIES)
         batch.append(task)
         size += weight
     if batch:

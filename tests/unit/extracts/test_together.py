@@ -311,7 +311,7 @@ def both(company, tmp_path, monkeypatch) -> Callable[..., Any]:
         single.clear()
         first = company.ingest()
         with monkeypatch.context() as patch:
-            patch.setattr(together, "batches", lambda tasks: ([task] for task in tasks))
+            patch.setattr(together, "batches", lambda tasks, _: ([task] for task in tasks))
             second = elsewhere.ingest()
         assert first == second
         assert kept(company.home) == kept(elsewhere.home)
@@ -410,5 +410,19 @@ def test_deliveries_that_change(company, both):
 def test_a_large_delivery_is_alone(monkeypatch, weights, expected):
     monkeypatch.setattr(together, "MOST_BYTES", 10)
     monkeypatch.setattr(together, "_weight", lambda path: path)
-    tasks = [SimpleNamespace(number=n, delivery=SimpleNamespace(files=[weight])) for n, weight in enumerate(weights)]
-    assert [[task.number for task in batch] for batch in together.batches(tasks)] == expected
+    assert [[task.number for task in batch] for batch in together.batches(weighing(weights), 2)] == expected
+
+
+@pytest.mark.parametrize(
+    ("deliveries", "processors", "expected"),
+    [(1, 2, [1]), (36, 2, [18, 16, 2]), (36, 1, [36]), (200, 2, [64, 64, 36, 18, 16, 2]), (200, 1, [64, 64, 64, 8])],
+)
+def test_every_processor_has_its_share_to_the_end(monkeypatch, deliveries, processors, expected):
+    monkeypatch.setattr(together, "_weight", lambda path: path)
+    found = list(together.batches(weighing([1] * deliveries), processors))
+    assert [len(batch) for batch in found] == expected
+    assert [task.number for batch in found for task in batch] == list(range(deliveries))
+
+
+def weighing(weights):
+    return [SimpleNamespace(number=n, delivery=SimpleNamespace(files=[weight])) for n, weight in enumerate(weights)]
