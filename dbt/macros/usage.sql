@@ -58,6 +58,14 @@
     cast('{{ found.rows[0].first_day }}' as date)
 {%- endmacro %}
 
+{# The first day of the month in which the days that are computed anew begin, as a literal. #}
+{% macro first_recomputed_month() -%}
+    {%- set found = run_query("
+        select " ~ fiscal_start("coalesce(min(event_date), cast('9999-12-31' as date))", 1) ~ " as first_day
+        from " ~ ref("int_usage_days") ~ " where is_recomputed") -%}
+    cast('{{ found.rows[0].first_day }}' as date)
+{%- endmacro %}
+
 {# Before an account's days are computed anew, the old ones go. #}
 {% macro without_recomputed_days(relation) -%}
     {%- if is_incremental() -%}

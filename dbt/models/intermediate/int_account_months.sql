@@ -6,6 +6,8 @@
 with months as (
     select account_id, {{ month_index("day") }} as month_index
         {%- for m in measures %}, sum({{ m }}) as {{ m }}{% endfor %},
+        min(day) filter (where active_days > 0) as first_active_on,
+        max(day) filter (where active_days > 0) as last_active_on,
         sum(change_7d) as change_7d,
         sum(change_30d) as change_30d,
         -- a change counts on every day from its own to the last one measured of the month
@@ -24,10 +26,7 @@ carried as (
     from months m
     {% if kept -%}
     left join (
-        select account_id, sum(change_7d) as users_7d, sum(change_30d) as users_30d
-        from {{ ref("int_account_days") }}
-        where not {{ is_outdated_month(month_index("day")) }}
-        group by account_id
+        select account_id, sum(change_7d) as users_7d, sum(change_30d) as users_30d from {{ this }} group by account_id
     ) k on k.account_id = m.account_id
     {% endif -%}
     window earlier as (partition by m.account_id order by m.month_index rows between unbounded preceding and 1 preceding)
@@ -40,6 +39,10 @@ select account_id, month_index
     cast(changed_user_weeks + opening_users_7d * ({{ days_between(month_first_day("month_index"),
         "least(" ~ month_last_day("month_index") ~ ", " ~ as_of() ~ ")") }} + 1) as bigint) as user_weeks,
     cast(opening_users_7d as bigint) as opening_users_7d,
-    cast(opening_users_30d as bigint) as opening_users_30d
+    cast(opening_users_30d as bigint) as opening_users_30d,
+    cast(change_7d as bigint) as change_7d,
+    cast(change_30d as bigint) as change_30d,
+    first_active_on,
+    last_active_on
 from carried
 where month_index <= {{ month_index(as_of()) }}

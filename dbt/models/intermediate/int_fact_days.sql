@@ -1,6 +1,8 @@
 {#- A figure of a day or of a period depends on what is dated by its end, and on nothing later. What tells of an account that it has no
     facts of its own yet is dated by its first fact, and what changes every figure by a day before all others. -#}
 {%- set last_build = last_build_of("int_fact_days") -%}
+{%- set last_months = last_build_of("int_account_months") -%}
+{%- set recomputed_from = first_recomputed_month() if last_months -%}
 {%- set subscription = ["account_id", "subscription_id", "product", "plan", "currency", "kind", "monthly_amount", "quantity"] -%}
 {%- set facts = {
     "started": [ref("int_subscription_items"), "start_date", subscription],
@@ -16,7 +18,16 @@
 with first_days as (
     select account_id, min(day) as day
     from (
+        {% if last_months -%}
+        -- the last build told the months before the days that are computed anew
+        select account_id, first_active_on as day
+        from {{ last_months }}
+        where first_active_on is not null and month_index < {{ month_index(recomputed_from) }}
+        union all
+        select account_id, day from {{ ref("int_account_days") }} where active_days > 0 and day >= {{ recomputed_from }}
+        {% else -%}
         select account_id, day from {{ ref("int_account_days") }} where active_days > 0
+        {% endif -%}
         {% for relation, day, columns in facts.values() -%}
         union all
         select account_id, {{ day }} from {{ relation }}

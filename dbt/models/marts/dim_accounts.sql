@@ -1,5 +1,8 @@
 with activity as (
-    select account_id, max(day) as last_active_date from {{ ref("int_account_days") }} where active_days > 0 group by account_id
+    select account_id, max(last_active_on) as last_active_date
+    from {{ ref("int_account_months") }}
+    where last_active_on is not null
+    group by account_id
 ),
 
 mentioned as (
