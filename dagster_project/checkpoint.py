@@ -48,7 +48,7 @@ def written_early(path: Path) -> Iterator[None]:
         while not path.exists():
             if over.wait(EARLY_S):
                 return
-        with path.open("rb") as file:
+        with suppress(OSError), path.open("rb") as file:
             while not over.wait(EARLY_S):
                 with suppress(OSError):
                     os.fsync(file.fileno())

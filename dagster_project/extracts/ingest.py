@@ -201,7 +201,7 @@ class _Job:
                     tasks = [task for task in pool.map(self._task, mine) if task]
                     batches = list(together.batches(tasks, threads))
                     # where there is a batch for every processor, DuckDB need not divide one among them
-                    self.con.execute(f"set threads = {1 if len(batches) >= threads else threads}")
+                    self.con.execute(f"set threads = {1 if len(batches) > threads else threads}")
                     read = chain.from_iterable(pool.map(reading, batches))
                 for record in read:
                     yield places[record.extract_date], record

@@ -58,7 +58,7 @@
     cast('{{ found.rows[0].first_day }}' as date)
 {%- endmacro %}
 
-{# The first day of the month in which the days that are computed anew begin, as a literal. #}
+{# The first day of the month in which the days that are computed anew begin, as a literal; where nothing changes, a day that never comes. #}
 {% macro first_recomputed_month() -%}
     {%- set found = run_query("
         select " ~ fiscal_start("coalesce(min(event_date), cast('9999-12-31' as date))", 1) ~ " as first_day

@@ -327,7 +327,9 @@ NIGHTS = [
 ]
 
 
-def test_a_night_for_each_way_to_keep_what_changed(nights):
+@pytest.mark.parametrize("only", [USAGE, pytest.param(EVERYTHING, marks=pytest.mark.long)], ids=["usage", "everything"])
+def test_a_night_for_each_way_to_keep_what_changed(nights, only):
+    nights.only = only
     life = Life(nights.company, Random(0))
     life.begin(QUIET_HISTORY)
     nights.night(life)
@@ -383,6 +385,34 @@ def test_cohorts_and_responses_of_months_that_are_over(nights):
     nights.night(life)
     life.as_of = dt.date(2024, 3, 30)
     nights.night(life)
+
+
+def test_receipts_and_tickets_of_the_years_before(nights):
+    """They add up to those of a night that reads late ones of two years, and an event of a month far ahead."""
+    nights.only = ["+int_account_receipts", "+int_account_tickets", "+dim_accounts"]
+    life = Life(nights.company, Random(0))
+    life.begin(QUIET_HISTORY)
+    days = ("2022-11-10", "2023-02-10", "2023-05-10", "2024-01-10", "2024-03-10")
+    for number, day in enumerate(days):
+        pay_and_ask(life, number, day)
+    nights.night(life)
+    come_to(life, "04-02")
+    pay_and_ask(life, 10, "2024-02-20")
+    pay_and_ask(life, 11, "2023-03-20")
+    nights.night(life)
+    pay_and_ask(life, 12, "2024-03-20")
+    nights.night(life)
+    deliver(life, dt.date(2024, 4, 1), used("06-05", "A0", "u")[1])
+    nights.night(life)
+
+
+def pay_and_ask(life: Life, number: int, day: str) -> None:
+    """An account pays, and asks what nobody answers."""
+    account = {"account_id": f"A{number % 2}"}
+    paid = {"invoice_id": f"I{number}", "issued_at": f"{day} 12:00:00", "amount": 10 + number, "currency": "JPY"}
+    life.deliver("crm/invoices", {**account, **paid, "kind": "recurring"})
+    asked = {"ticket_id": f"T{number}", "created_at": f"{day} 00:00:00", "first_responded_at": None}
+    life.deliver("crm/support_tickets", {**account, **asked, "resolved_at": None})
 
 
 def test_whether_there_are_users_changes_every_period(nights):

@@ -56,11 +56,11 @@
     {%- if first is none -%}true{%- else -%}{{ month }} >= {{ month_index("cast('" ~ first.month ~ "' as date)") }}{%- endif -%}
 {%- endmacro %}
 
-{# A month index by which to add up what came before: of months before the month or year (`unit`) that is outdated first, only their sum is asked
-   for, and they all count as the last of them. #}
-{% macro month_or_last_kept(month, unit) -%}
+{# A month index by which to add up what came before: of the months before the first outdated year, in which no outdated period begins or ends,
+   only the sum is asked for, and they all count as the last of them. #}
+{% macro month_or_last_kept(month) -%}
     {%- set first = first_changed_days() -%}
-    {%- if first is none -%}{{ month }}{%- else -%}greatest({{ month }}, {{ month_index("cast('" ~ first[unit] ~ "' as date)") }} - 1){%- endif -%}
+    {%- if first is none -%}{{ month }}{%- else -%}greatest({{ month }}, {{ month_index("cast('" ~ first.year ~ "' as date)") }} - 1){%- endif -%}
 {%- endmacro %}
 
 {# Of the days on which balances are taken: those that no row is of, once the outdated ones went. #}

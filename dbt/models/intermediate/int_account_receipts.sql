@@ -1,10 +1,10 @@
 -- what an account has paid up to a period's end: refunds subtract, whatever their sign
 {{ config(materialized="kept", outdated="is_outdated_period") }}
 with months as (
-    select account_id, {{ month_or_last_kept(month_index("issued_on"), "month") }} as month_index,
+    select account_id, {{ month_or_last_kept(month_index("issued_on")) }} as month_index,
         sum(case when kind = 'refund' then -abs(amount) else amount end) as paid
     from {{ ref("int_invoices") }}
-    group by account_id, {{ month_or_last_kept(month_index("issued_on"), "month") }}
+    group by account_id, {{ month_or_last_kept(month_index("issued_on")) }}
 ),
 
 -- what is paid by the end of a month, and the months until that changes

@@ -1,11 +1,11 @@
 {{ config(materialized="kept", outdated="is_outdated_period") }}
 with months as (
-    select account_id, {{ month_or_last_kept("month_index", "year") }} as month_index,
+    select account_id, {{ month_or_last_kept("month_index") }} as month_index,
         count(*) filter (where moment = 'opened') as opened,
         count(*) filter (where moment = 'responded') as responded,
         count(*) filter (where moment = 'resolved') as resolved
     from {{ ref("int_ticket_moments") }}
-    group by account_id, {{ month_or_last_kept("month_index", "year") }}
+    group by account_id, {{ month_or_last_kept("month_index") }}
 ),
 
 -- tickets open at the end of a month, and the months until something changes that

@@ -7,7 +7,7 @@ with started as (
 ),
 
 sessions as materialized (
-    select s.*, x.length_microseconds
+    select s.grain, s.period_start{% for d in var("segment_dimensions") %}, s.{{ d }}{% endfor %}, x.length_microseconds
     from started x
     join {{ ref("int_period_months") }} m on m.month_index = x.month_index
     join {{ ref("int_account_segments") }} s
