@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 
@@ -384,10 +385,22 @@ def test_a_night_builds_models_where_anything_changed(served, keizoku, monkeypat
     assert UP_TO_DATE not in output
 
 
-def test_a_night_builds_models_where_it_is_told_to(served, keizoku):
+def test_a_night_builds_models_where_it_is_told_to(served, keizoku, monkeypatch):
+    """And closes what is written early before that ends: else DuckDB would lose its lock on it."""
+    still_open = []
+
+    @contextmanager
+    def written_early(path):
+        yield
+        files = [os.path.realpath(link) for link in Path("/proc/self/fd").glob("*")]
+        still_open.append((path.name, files.count(str(path.resolve()))))
+
+    for module in (transformation, candidate):
+        monkeypatch.setattr(module, "written_early", written_early)
     code, output = keizoku(served, "nightly", "--full-refresh")
     assert code == 0, output
     assert UP_TO_DATE not in output
+    assert still_open == [("keizoku.duckdb", 0), ("kpi.duckdb", 0)]
 
 
 def test_the_interpreter_is_handed_over_quickly_while_models_are_parsed(tmp_path, monkeypatch):
